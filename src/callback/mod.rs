@@ -1,0 +1,3 @@
+//! What a callback means: pure, without IO, clock, tokio or Kafka.
+
+pub mod names;

@@ -1,0 +1,204 @@
+//! Settings: flags > environment > TOML > defaults, parsed once into [`Config`], all faults reported at once.
+//!
+//! Everything in a [`Config`] is already checked: the parts that take a piece of it check nothing again.
+
+mod secret;
+
+pub use secret::Secret;
+
+use crate::callback::names::{Family, SourceName};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
+
+/// All settings of the relay, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The front door.
+    pub http: Http,
+    /// `admin.listen`.
+    pub admin_listen: SocketAddr,
+    /// The configured senders; never empty.
+    pub sources: Vec<Source>,
+    /// The way to the brokers.
+    pub kafka: Kafka,
+    /// The durable log.
+    pub spool: Spool,
+    /// The dedup window.
+    pub dedup: Dedup,
+    /// `expiry.leeway`: how far past `t` a callback is still taken.
+    pub expiry_leeway: Duration,
+    /// Count and size limits of the door.
+    pub limits: Limits,
+    /// How long shutting down may take, step by step.
+    pub drain: Drain,
+    /// Where each family goes.
+    pub topics: Topics,
+    /// `payload`.
+    pub payload: Payload,
+    /// `redact`: query parameters of `stream_param` or top-level fields whose value becomes `***`.
+    pub redact: Vec<String>,
+    /// Format and filter of the log.
+    pub log: Log,
+}
+
+/// `http.*`: the address and the time limits of the door.
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// `http.listen`.
+    pub listen: SocketAddr,
+    /// From the first byte of a request head to its end.
+    pub header_timeout: Duration,
+    /// From the end of the head to the end of the body.
+    pub body_timeout: Duration,
+    /// How long a connection may stay without a request.
+    pub idle_timeout: Duration,
+    /// How long a callback may wait for its receipt before 503.
+    pub answer_timeout: Duration,
+}
+
+/// `sources.<name>`: one sender.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Part of the URL, of `ce_source` and of labels.
+    pub name: SourceName,
+    /// The kind of sender: which verifier is used.
+    pub kind: SourceKind,
+    /// Whether signatures are asked for.
+    pub auth: Auth,
+    /// The secret last segment of the URL.
+    pub path_token: Option<Secret>,
+    /// The `event_type`s that are taken without a signature.
+    pub unsigned_events: BTreeSet<i64>,
+    /// From the settings themselves, in order. Those of `key_files` come after them.
+    pub keys: Vec<NamedKey>,
+    /// One key a line; read again when their content changes.
+    pub key_files: Vec<PathBuf>,
+}
+
+/// The kinds of senders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    /// `tencent-css`.
+    TencentCss,
+}
+
+/// `sources.<name>.auth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// Every callback must be signed, but for `unsigned_events`.
+    Required,
+    /// Nothing is checked; warned about at start and in `/status`.
+    Off,
+}
+
+/// A callback key and the name under which metrics know it.
+#[derive(Debug, Clone)]
+pub struct NamedKey {
+    /// As configured, else `key-1`, `key-2`, …
+    pub name: String,
+    /// The key itself.
+    pub key: Secret,
+}
+
+/// `kafka.*`.
+#[derive(Debug, Clone)]
+pub struct Kafka {
+    /// `host:port`, comma-separated.
+    pub bootstrap_servers: String,
+    /// librdkafka properties of the user, already freed of those that the promise depends on.
+    pub properties: BTreeMap<String, Secret>,
+}
+
+/// `spool.*`.
+#[derive(Debug, Clone)]
+pub struct Spool {
+    /// Where the spool lives.
+    pub dir: PathBuf,
+    /// All segments together: full when the unsettled bytes reach it.
+    pub max_bytes: u64,
+    /// The size of one segment.
+    pub segment_bytes: u64,
+    /// How long settled segments stay, best effort.
+    pub retain: Duration,
+    /// The limit of the local quarantine.
+    pub quarantine_max_bytes: u64,
+}
+
+/// `dedup.*`.
+#[derive(Debug, Clone, Copy)]
+pub struct Dedup {
+    /// How long the same callback counts as a duplicate.
+    pub window: Duration,
+    /// The most callbacks remembered.
+    pub max_entries: usize,
+}
+
+/// `limits.*`.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The largest body.
+    pub body_bytes: usize,
+    /// The largest request head.
+    pub header_bytes: usize,
+    /// The most connections at once.
+    pub connections: usize,
+    /// The most connections of one address; none = no limit.
+    pub connections_per_address: Option<usize>,
+    /// The most requests being handled.
+    pub inflight_requests: usize,
+    /// The most bytes of bodies held.
+    pub inflight_bytes: usize,
+}
+
+/// `drain.*`.
+#[derive(Debug, Clone, Copy)]
+pub struct Drain {
+    /// Not ready, but serving as before.
+    pub delay: Duration,
+    /// For requests under way after the listener closed.
+    pub requests: Duration,
+    /// For the publisher to empty the spool.
+    pub publish: Duration,
+}
+
+/// `topics.*`.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    /// The topic of each family; a family that is missing is `off`.
+    pub families: BTreeMap<Family, String>,
+    /// Where copies of quarantined callbacks go; none = no copy.
+    pub quarantine: Option<String>,
+    /// The compacted topic of exactly-once.
+    pub checkpoint: String,
+}
+
+/// `payload`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// The typed event.
+    Typed,
+    /// The bytes as received, the value of `sign` blanked.
+    Raw,
+}
+
+/// `log.*`.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// `log.format`.
+    pub format: LogFormat,
+    /// A `tracing` filter, as in `RUST_LOG`.
+    pub filter: String,
+}
+
+/// `log.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}

@@ -1,0 +1,30 @@
+//! livebridge: a durable bridge from live-streaming callbacks to Kafka.
+//!
+//! **The promise.** A 200 means that the callback is fsynced on local disk. It *will* be in Kafka, at least once
+//! with one and the same `ce_id`, in order per topic and stream, whatever dies. Every design choice serves that
+//! sentence; `ARCHITECTURE.md` lists the invariants and the test that holds each.
+//!
+//! ```text
+//!              front              callback            spool                      publish
+//!  sender ──► read body ──► verify ──► parse ──► append ──► write + sync ──► read ──► lane ──► Kafka
+//!    ▲                                             │                          │
+//!    └───────── 200 {"code":0} ◄── Durable ◄───────┘       checkpoint ◄───────┘ contiguous, per family
+//! ```
+//!
+//! * [`callback`]: pure. What a callback means: signature, identity, typed events. Rust consumers of the topics
+//!   deserialize with [`callback::event`].
+//! * [`front`]: hyper. Reads requests within limits and answers; a 200 needs a proof of durability.
+//! * [`spool`]: the durable log between door and Kafka, and the dedup window.
+//! * [`publish`]: lanes from the spool to Kafka, in order, with retry; the local quarantine.
+//! * [`config`], [`app`], [`cli`]: settings; the only place that builds and ties the parts; the commands.
+
+pub mod app;
+pub mod callback;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod front;
+pub mod health;
+pub mod metrics;
+pub mod publish;
+pub mod spool;

@@ -1,0 +1,149 @@
+//! The door's side of the spool: a bounded queue to the writer, and the receipt that entitles to a 200.
+
+use super::record::{CeId, Envelope, Seq};
+use crate::callback::names::EventName;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+/// Proof that a callback is durable. Only the spool's writer makes one, after its sync; it can be used once.
+///
+/// ```compile_fail
+/// let forged = livebridge::spool::Durable { seq: livebridge::spool::Seq(1), how: livebridge::spool::How::New };
+/// ```
+/// ```compile_fail
+/// fn twice(proof: livebridge::spool::Durable) {
+///     drop(proof);
+///     drop(proof);
+/// }
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a receipt is what entitles a caller to answer 200"]
+pub struct Durable {
+    seq: Seq,
+    how: How,
+}
+
+/// How a callback came to be durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// A record of its own.
+    New,
+    /// It was in the window already, or shared the record of an identical one under way.
+    Duplicate,
+}
+
+impl Durable {
+    /// For the writer, after its sync.
+    pub(in crate::spool) const fn after_sync(seq: Seq, how: How) -> Self {
+        Self { seq, how }
+    }
+
+    /// The record that holds the callback.
+    #[must_use]
+    pub const fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// Whether this callback made the record or found it.
+    #[must_use]
+    pub const fn how(&self) -> How {
+        self.how
+    }
+}
+
+/// Why there is no receipt. The callback may be durable all the same if the writer stopped under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// No room, and no wholly settled segment left to delete.
+    #[error("the spool is full")]
+    Full,
+    /// The queue to the writer is full: overload, not a full spool.
+    #[error("the queue to the spool is full")]
+    Overloaded,
+    /// The writer has ended.
+    #[error("the spool has stopped")]
+    Stopped,
+}
+
+/// What waits for the writer.
+#[derive(Debug)]
+pub(in crate::spool) enum Command {
+    /// A callback to make durable.
+    Append(Append),
+    /// A record turned out corrupt: the window must not call the sender's retry a duplicate.
+    Forget { ce_id: CeId, seq: Seq },
+}
+
+/// A callback that waits for its receipt.
+#[derive(Debug)]
+pub(in crate::spool) struct Append {
+    pub(in crate::spool) ce_id: CeId,
+    pub(in crate::spool) event: EventName,
+    pub(in crate::spool) envelope: Envelope,
+    pub(in crate::spool) done: oneshot::Sender<Result<Durable, AppendError>>,
+    /// Its share of the queue's bytes; given back when the writer is done with it.
+    pub(in crate::spool) _bytes: OwnedSemaphorePermit,
+}
+
+/// The door's handle. When the last one is dropped, the writer syncs and answers what it has, and ends.
+#[derive(Debug, Clone)]
+pub struct Appender {
+    queue: mpsc::Sender<Command>,
+    bytes: Arc<Semaphore>,
+    full: Arc<AtomicBool>,
+}
+
+impl Appender {
+    /// A queue of at most `records` callbacks with at most `bytes` of bodies, and its other end.
+    pub(in crate::spool) fn new(
+        records: usize,
+        bytes: usize,
+        full: Arc<AtomicBool>,
+    ) -> (Self, mpsc::Receiver<Command>) {
+        let (queue, waiting) = mpsc::channel(records);
+        let bytes = Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
+        (Self { queue, bytes, full }, waiting)
+    }
+
+    /// Makes a callback durable. Dropping the future changes nothing: the record is kept and sent.
+    ///
+    /// # Errors
+    /// At once when the spool is full or the queue is; later when the writer ends or runs full under way.
+    pub async fn append(
+        &self,
+        ce_id: CeId,
+        event: EventName,
+        envelope: Envelope,
+    ) -> Result<Durable, AppendError> {
+        let cost = u32::try_from(envelope.body.len().max(1)).unwrap_or(u32::MAX);
+        let bytes = Arc::clone(&self.bytes)
+            .try_acquire_many_owned(cost)
+            .map_err(|_| AppendError::Overloaded)?;
+        let (done, receipt) = oneshot::channel();
+        let append = Append {
+            ce_id,
+            event,
+            envelope,
+            done,
+            _bytes: bytes,
+        };
+        self.queue
+            .try_send(Command::Append(append))
+            .map_err(|e| match e {
+                mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => AppendError::Stopped,
+            })?;
+        // A writer that died drops `done`: the caller hears Stopped, never a false yes.
+        receipt.await.unwrap_or(Err(AppendError::Stopped))
+    }
+
+    /// Whether the spool takes no new record now. A duplicate of something durable is answered all the same, so
+    /// the door still asks; readiness is what this is for.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,129 @@
+//! What the publisher may ask of the spool. The publisher knows no files: it sees this trait, and tests fake it.
+
+use super::record::{Record, Seq};
+use crate::callback::names::Family;
+use std::io;
+
+/// How far each family is settled (published, quarantined, discarded or corrupt): every record of the family with a
+/// number up to and including this one. A family with nothing pending stands where the reader has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Settled([Seq; Family::ALL.len()]);
+
+impl Settled {
+    /// How far this family is settled.
+    #[must_use]
+    pub fn of(&self, family: Family) -> Seq {
+        self.0
+            .get(usize::from(family.code()))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Moves a family forward; never back.
+    pub fn advance(&mut self, family: Family, through: Seq) {
+        if let Some(seq) = self.0.get_mut(usize::from(family.code())) {
+            *seq = (*seq).max(through);
+        }
+    }
+
+    /// Everything up to and including this is settled, whatever its family: segments go below.
+    #[must_use]
+    pub fn least(&self) -> Seq {
+        self.0.iter().copied().min().unwrap_or_default()
+    }
+
+    /// The furthest family.
+    #[must_use]
+    pub fn most(&self) -> Seq {
+        self.0.iter().copied().max().unwrap_or_default()
+    }
+}
+
+/// What a cursor finds next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// A record; the cursor has passed it.
+    Record(Record),
+    /// An acknowledged record that is damaged on disk. The cursor has passed it; the range was copied to `corrupt/`
+    /// and counted, and the dedup window has forgotten it.
+    Corrupt {
+        /// Its number.
+        seq: Seq,
+        /// Its family, from the segment's index.
+        family: Family,
+    },
+    /// Nothing more up to the durable end.
+    End,
+}
+
+/// A place in the durable part of the log, going forward.
+pub trait Cursor: Send {
+    /// Everything up to and including this number has been passed (returned, or not there).
+    fn passed(&self) -> Seq;
+
+    /// The next record, never past the durable end. Records whose family `wanted` refuses are passed over, as
+    /// cheaply as can be. Returns after a bounded amount of reading: `limit` says up to which number (inclusive)
+    /// to look at most; [`Next::End`] then means "passed the limit or the durable end".
+    ///
+    /// # Errors
+    /// If the disk fails. The cursor stays where it was.
+    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Next>;
+}
+
+/// Why a record goes to the local quarantine: the `reason` label and a text for people (never a secret).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// `untypable`, `too_large`, `invalid_record`, `invalid_timestamp` or `policy`.
+    pub label: &'static str,
+    /// What was wrong, for whoever looks into it.
+    pub detail: String,
+    /// The topic that it was meant for.
+    pub topic: String,
+}
+
+/// Why the quarantine could not take a record. Nothing was settled.
+#[derive(Debug, thiserror::Error)]
+pub enum QuarantineError {
+    /// At its own limit: the lane waits, an operator must look.
+    #[error(
+        "the quarantine is full ({bytes} of {max_bytes} bytes): requeue or remove what it holds"
+    )]
+    Full {
+        /// What it holds.
+        bytes: u64,
+        /// `spool.quarantine_max_bytes`.
+        max_bytes: u64,
+    },
+    /// The disk failed.
+    #[error("the quarantine can't be written: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// The publisher's side of the spool.
+pub trait Outlet: Send + 'static {
+    /// The kind of cursor.
+    type Cursor: Cursor;
+
+    /// A cursor that has passed everything up to and including `after`.
+    fn cursor(&self, after: Seq) -> Self::Cursor;
+
+    /// The last durable record. Nobody reads past it.
+    fn durable_end(&self) -> Seq;
+
+    /// How far each family was settled when the spool was opened.
+    fn settled_at_start(&self) -> Settled;
+
+    /// Writes and syncs the checkpoint. May lag, must never lead: every family's number is at most the durable end
+    /// (asserted). Lets go of segments below [`Settled::least`].
+    ///
+    /// # Errors
+    /// If the disk fails. The run must then end.
+    fn checkpoint(&mut self, settled: &Settled) -> io::Result<()>;
+
+    /// Puts a record aside, fsynced. Putting the same record (seq and ce_id) again after a restart is not an error and
+    /// not a second entry.
+    ///
+    /// # Errors
+    /// See [`QuarantineError`].
+    fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<(), QuarantineError>;
+}
