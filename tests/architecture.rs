@@ -1,0 +1,152 @@
+//! The shape of the code base: which module may know what. ARCHITECTURE.md states these rules; this test holds them.
+//!
+//! Sources are read as text, tests and comments left out: crude, but a forbidden import can't hide from it.
+
+use std::{fs, path::Path};
+
+/// Words that mean IO, a clock, or a runtime.
+const IMPURE: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::thread",
+    "std::env",
+    "std::process",
+    "tokio::",
+    "rdkafka",
+    "hyper",
+    "rustix",
+    "Instant",
+    "SystemTime",
+    "SystemClock",
+];
+
+/// Modules that decide and don't do.
+const PURE: &[&str] = &[
+    "callback",
+    "spool/frame.rs",
+    "spool/envelope.rs",
+    "spool/segment.rs",
+    "spool/index.rs",
+    "spool/scan.rs",
+    "spool/window.rs",
+    "publish/plan.rs",
+    "publish/window.rs",
+    "publish/retry.rs",
+    "publish/classify.rs",
+    "publish/message.rs",
+];
+
+/// (who, must not know, because)
+const STRANGERS: &[(&str, &[&str], &str)] = &[
+    (
+        "front",
+        &["rdkafka", "crate::publish", "std::fs"],
+        "the door neither waits for Kafka nor knows files",
+    ),
+    (
+        "publish",
+        &["hyper", "crate::front", "std::fs", "http::"],
+        "the publisher knows neither HTTP nor files",
+    ),
+    (
+        "spool",
+        &["rdkafka", "hyper", "crate::front", "crate::publish"],
+        "the spool serves both sides and knows neither",
+    ),
+    (
+        "callback",
+        &["crate::front", "crate::publish"],
+        "what a callback means doesn't depend on who asks",
+    ),
+];
+
+#[test]
+fn pure_modules_do_no_io_read_no_clock_and_know_no_runtime() {
+    for place in PURE {
+        assert_free_of(place, IMPURE, "it is pure: deciding is kept apart from doing");
+    }
+}
+
+#[test]
+fn the_parts_do_not_know_each_other() {
+    for (place, forbidden, because) in STRANGERS {
+        assert_free_of(place, forbidden, because);
+    }
+}
+
+#[test]
+fn the_backoff_crate_stays_behind_one_module() {
+    for file in sources("") {
+        if !file.path.ends_with("publish/retry.rs") {
+            assert!(
+                !file.code.contains("backoff::"),
+                "{}: the backoff crate is unmaintained and stays behind publish/retry.rs",
+                file.path
+            );
+        }
+    }
+}
+
+#[test]
+fn only_the_reply_module_makes_a_200() {
+    for file in sources("front") {
+        if !file.path.ends_with("front/reply.rs") && !file.path.contains("front/admin") {
+            assert!(
+                !file.code.contains("StatusCode::OK"),
+                "{}: a 200 is made in front/reply.rs, from a proof",
+                file.path
+            );
+        }
+    }
+}
+
+struct Source {
+    path: String,
+    code: String,
+}
+
+fn assert_free_of(place: &str, forbidden: &[&str], because: &str) {
+    for file in sources(place) {
+        for word in forbidden {
+            assert!(
+                !file.code.contains(word),
+                "{} mentions `{word}`, but {because}",
+                file.path
+            );
+        }
+    }
+}
+
+/// The production code of a module, file by file. Panics if there is none: a rule about nothing holds nothing.
+fn sources(place: &str) -> Vec<Source> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    collect(&src.join(place), &mut found);
+    assert!(!found.is_empty(), "src/{place} is gone: mend this rule");
+    found
+}
+
+fn collect(path: &Path, found: &mut Vec<Source>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            collect(&entry.unwrap().path(), found);
+        }
+    } else if path.extension().is_some_and(|e| e == "rs")
+        && !path.ends_with("tests.rs")
+        && !path.components().any(|c| c.as_os_str() == "tests")
+    {
+        found.push(Source {
+            path: path.display().to_string(),
+            code: production_code(&fs::read_to_string(path).unwrap()),
+        });
+    }
+}
+
+/// Without comments, and without what follows the unit tests' heading, which ends every file.
+fn production_code(text: &str) -> String {
+    text.lines()
+        .take_while(|line| line.trim() != "#[cfg(test)]")
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
