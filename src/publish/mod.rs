@@ -1,1 +1,3 @@
-//! To come.
+//! The way from the spool to Kafka.
+
+pub mod message;
