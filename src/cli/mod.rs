@@ -1,1 +1,139 @@
-//! To come.
+//! The commands: one file each. Arguments and settings in, text and an exit code out.
+
+pub mod check;
+mod cluster;
+pub mod demo;
+pub mod log;
+mod sample;
+pub mod send;
+mod settings;
+mod sign;
+mod topics;
+mod verdict;
+
+use crate::config::Flags;
+use clap::{Parser, Subcommand, error::ErrorKind};
+use std::{ffi::OsString, fmt, process::ExitCode};
+
+/// Bad usage or settings: nothing was bound, nothing was written.
+const USAGE: u8 = 64;
+
+/// A durable bridge from live-streaming callbacks to Kafka.
+#[derive(Debug, Parser)]
+#[command(
+    name = "livebridge",
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 64 bad usage or settings (nothing was bound, nothing was written).\n\n\
+                  Examples:\n  \
+                  livebridge demo                            see it work, nothing installed\n  \
+                  livebridge check --key KEY --online        are settings, brokers and topics right?\n  \
+                  livebridge serve --key KEY --bootstrap-servers kafka-1:9092,kafka-2:9092"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Serve),
+    Demo(demo::Args),
+    Check(check::Args),
+    Topics(topics::Args),
+    Send(send::Args),
+    Sign(sign::Args),
+}
+
+/// Runs the relay. It starts, is ready and accepts with Kafka down.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+                        livebridge serve --key KEY --bootstrap-servers kafka-1:9092\n  \
+                        livebridge serve --config /etc/livebridge.toml\n  \
+                        LIVEBRIDGE_KEY=KEY livebridge serve --spool-dir /var/lib/livebridge")]
+struct Serve {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Why a command ended without success.
+#[derive(Debug)]
+enum Failure {
+    /// Bad usage or settings: exit 64.
+    Usage(String),
+    /// Anything else: exit 1.
+    Failed(String),
+}
+
+impl Failure {
+    fn failed(why: impl fmt::Display) -> Self {
+        Self::Failed(why.to_string())
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Runs the command that `arguments` (the program's name first) ask for; the exit code is 0, 1 or 64.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Nobody is left to tell if the terminal has gone.
+            drop(e.print());
+            let asked = matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if asked {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(USAGE)
+            };
+        }
+    };
+    let outcome = match cli.command {
+        Command::Serve(args) => serve(&args),
+        Command::Demo(args) => demo::run(args).map_err(Failure::failed),
+        Command::Check(args) => check::run(&args),
+        Command::Topics(args) => topics::run(&args),
+        Command::Send(args) => send::run(&args),
+        Command::Sign(args) => sign::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(why)) => {
+            eprintln!("livebridge: {why}");
+            ExitCode::from(USAGE)
+        }
+        Err(Failure::Failed(why)) => {
+            eprintln!("livebridge: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(args: &Serve) -> Outcome {
+    let loaded = settings::load(&args.flags)?;
+    log::start(&loaded.config.log);
+    crate::app::serve(loaded.config, loaded.warnings).map_err(Failure::failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_shows_examples() {
+        fn walk(command: &clap::Command) {
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(help.contains("Examples:"), "{}", command.get_name());
+            command.get_subcommands().for_each(walk);
+        }
+        walk(&Cli::command());
+    }
+}

@@ -2,8 +2,25 @@
 //!
 //! Everything in a [`Config`] is already checked: the parts that take a piece of it check nothing again.
 
+mod fault;
+mod flags;
+pub mod kafka;
+pub mod keys;
+mod layers;
+mod load;
+pub mod reference;
+mod relations;
 mod secret;
+mod sources;
+mod values;
 
+#[cfg(test)]
+mod tests;
+
+pub use fault::{Fault, Faults};
+pub use flags::Flags;
+pub use layers::{Environment, Surroundings};
+pub use load::{Loaded, load, read_settings_file};
 pub use secret::Secret;
 
 use crate::callback::names::{Family, SourceName};
@@ -43,6 +60,30 @@ pub struct Config {
     pub redact: Vec<String>,
     /// Format and filter of the log.
     pub log: Log,
+    /// `ack`.
+    pub ack: Ack,
+    /// `kafka.ack_timeout`: how long a callback may wait for the brokers' answer with `ack = "kafka"`.
+    pub ack_timeout: Duration,
+    /// `delivery`.
+    pub delivery: Delivery,
+}
+
+/// `ack`: what a 200 waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ack {
+    /// The fsynced spool.
+    Spool,
+    /// All in-sync replicas; there is no spool. Not there yet: [`load`] refuses it.
+    Kafka,
+}
+
+/// `delivery`: how often a record may come out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Once, or more often after a failure, with the same `ce_id`.
+    AtLeastOnce,
+    /// Once per spool within the dedup window. Not there yet: [`load`] refuses it.
+    ExactlyOnce,
 }
 
 /// `http.*`: the address and the time limits of the door.

@@ -1,0 +1,258 @@
+//! A Kafka cluster as the commands see it: brokers, topics, and the settings of both. Reads, creates topics, and
+//! publishes probes; what it all means is decided in `verdict`.
+
+use super::Failure;
+use crate::config::Kafka;
+use rdkafka::{
+    ClientConfig, ClientContext, Message,
+    admin::{
+        AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+        TopicReplication,
+    },
+    client::DefaultClientContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{runtime::Runtime, time::Instant};
+
+/// How long one request may take. Brokers that are up answer in milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What was found out about one topic.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TopicFacts {
+    /// Its name.
+    pub(super) name: String,
+    /// Why the broker doesn't describe it: unknown, or not authorised.
+    pub(super) error: Option<RDKafkaErrorCode>,
+    /// The number of partitions.
+    pub(super) partitions: usize,
+    /// The replicas of the partition that has the fewest.
+    pub(super) replicas: usize,
+    /// Its settings; none if they can't be read.
+    pub(super) settings: Option<BTreeMap<String, String>>,
+}
+
+/// A connection to the cluster for questions and for creating topics. Never auto-creates.
+pub(super) struct Cluster {
+    admin: AdminClient<DefaultClientContext>,
+    runtime: Runtime,
+    servers: String,
+}
+
+/// The properties of the user's, and what our own clients always set.
+fn client(kafka: &Kafka) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    for (name, value) in &kafka.properties {
+        client.set(name, value.expose());
+    }
+    client
+        .set("bootstrap.servers", &kafka.bootstrap_servers)
+        .set("allow.auto.create.topics", "false");
+    client
+}
+
+impl Cluster {
+    pub(super) fn connect(kafka: &Kafka) -> Result<Self, Failure> {
+        let admin = client(kafka)
+            .create()
+            .map_err(|e| Failure::Failed(format!("kafka.properties: {}", without_values(&e))))?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Failure::failed)?;
+        let servers = kafka.bootstrap_servers.clone();
+        Ok(Self {
+            admin,
+            runtime,
+            servers,
+        })
+    }
+
+    /// How many brokers there are, and the number of one of them.
+    pub(super) fn brokers(&self) -> Result<(usize, Option<i32>), Failure> {
+        let metadata = self.admin.inner().fetch_metadata(None, TIMEOUT).map_err(|e| {
+            Failure::Failed(format!(
+                "no broker answered at {} within {} s ({e}); check kafka.bootstrap_servers, the network and kafka.properties",
+                self.servers,
+                TIMEOUT.as_secs()
+            ))
+        })?;
+        let first = metadata.brokers().first().map(|broker| broker.id());
+        Ok((metadata.brokers().len(), first))
+    }
+
+    pub(super) fn topic(&self, name: &str) -> Result<TopicFacts, Failure> {
+        let mut facts = self.metadata(name)?;
+        if facts.error.is_none() {
+            facts.settings = self.settings(&ResourceSpecifier::Topic(name));
+        }
+        Ok(facts)
+    }
+
+    fn metadata(&self, name: &str) -> Result<TopicFacts, Failure> {
+        let metadata = self
+            .admin
+            .inner()
+            .fetch_metadata(Some(name), TIMEOUT)
+            .map_err(|e| Failure::Failed(format!("topic {name}: {e}")))?;
+        let mut facts = TopicFacts {
+            name: name.into(),
+            ..TopicFacts::default()
+        };
+        match metadata.topics().iter().find(|topic| topic.name() == name) {
+            None => facts.error = Some(RDKafkaErrorCode::UnknownTopicOrPartition),
+            Some(topic) => {
+                facts.error = topic.error().map(Into::into);
+                facts.partitions = topic.partitions().len();
+                facts.replicas = topic
+                    .partitions()
+                    .iter()
+                    .map(|p| p.replicas().len())
+                    .min()
+                    .unwrap_or(0);
+            }
+        }
+        Ok(facts)
+    }
+
+    /// The settings of a topic or a broker; none if we may not read them.
+    pub(super) fn settings(&self, of: &ResourceSpecifier<'_>) -> Option<BTreeMap<String, String>> {
+        let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+        let answer = self
+            .runtime
+            .block_on(self.admin.describe_configs([of], &options))
+            .ok()?;
+        let resource = answer.into_iter().next()?.ok()?;
+        let expected = matches!(
+            resource.specifier,
+            OwnedResourceSpecifier::Topic(_) | OwnedResourceSpecifier::Broker(_)
+        );
+        let pairs = resource
+            .entries
+            .into_iter()
+            .filter_map(|e| Some((e.name, e.value?)));
+        expected.then(|| pairs.collect())
+    }
+
+    /// Creates a topic; true if it was there already (made by someone else just now).
+    pub(super) fn create(&self, wanted: &Wanted) -> Result<bool, String> {
+        let topic = NewTopic {
+            name: &wanted.name,
+            num_partitions: wanted.partitions.unwrap_or(BROKER_DEFAULT),
+            replication: TopicReplication::Fixed(
+                wanted.replication_factor.unwrap_or(BROKER_DEFAULT),
+            ),
+            config: wanted
+                .settings
+                .iter()
+                .map(|(k, v)| (k.as_str(), v.as_str()))
+                .collect(),
+        };
+        let options = AdminOptions::new()
+            .request_timeout(Some(TIMEOUT))
+            .operation_timeout(Some(TIMEOUT));
+        let answer = self
+            .runtime
+            .block_on(self.admin.create_topics([&topic], &options));
+        match answer.map_err(|e| e.to_string())?.into_iter().next() {
+            Some(Ok(_)) => Ok(false),
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(true),
+            Some(Err((_, code))) => Err(code.to_string()),
+            None => Err("the broker answered nothing".into()),
+        }
+    }
+}
+
+/// Kafka reads -1 as "your own default".
+const BROKER_DEFAULT: i32 = -1;
+
+/// A topic to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) name: String,
+    /// None: the broker's default.
+    pub(super) partitions: Option<i32>,
+    /// None: the broker's default.
+    pub(super) replication_factor: Option<i32>,
+    pub(super) settings: Vec<(String, String)>,
+}
+
+/// The message of an error, unless it quotes a property's value.
+fn without_values(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, _, name, _) => format!("librdkafka refuses {name}"),
+        other => other.to_string(),
+    }
+}
+
+#[derive(Default)]
+struct Reports(Mutex<BTreeMap<String, Result<(), String>>>);
+
+#[derive(Clone, Default)]
+struct ProbeContext(Arc<Reports>);
+
+impl ClientContext for ProbeContext {}
+
+impl ProducerContext for ProbeContext {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let (topic, outcome) = match result {
+            Ok(message) => (message.topic(), Ok(())),
+            Err((e, message)) => (message.topic(), Err(e.to_string())),
+        };
+        let mut reports = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.insert(topic.into(), outcome);
+    }
+}
+
+/// Publishes one message marked with `livebridge-probe` to each topic, and says what became of it.
+pub(super) fn probe(
+    kafka: &Kafka,
+    topics: &[String],
+    time: &str,
+) -> Result<BTreeMap<String, Result<(), String>>, Failure> {
+    let context = ProbeContext::default();
+    let producer: BaseProducer<ProbeContext> = client(kafka)
+        .set("acks", "all")
+        .set("message.timeout.ms", TIMEOUT.as_millis().to_string())
+        .create_with_context(context.clone())
+        .map_err(|e| Failure::Failed(format!("kafka.properties: {}", without_values(&e))))?;
+    let mut outcomes = BTreeMap::new();
+    for topic in topics {
+        let headers = OwnedHeaders::new()
+            .insert(Header {
+                key: "livebridge-probe",
+                value: Some(time),
+            })
+            .insert(Header {
+                key: "content-type",
+                value: Some("application/json"),
+            });
+        let record = BaseRecord::<(), _, _>::to(topic)
+            .payload("{}")
+            .headers(headers);
+        if let Err((e, _)) = producer.send(record) {
+            outcomes.insert(topic.clone(), Err(e.to_string()));
+        }
+    }
+    let deadline = Instant::now() + TIMEOUT * 2;
+    while producer.in_flight_count() > 0 && Instant::now() < deadline {
+        producer.poll(Duration::from_millis(50));
+    }
+    let reports = context.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+    for topic in topics {
+        let reported = reports.get(topic).cloned();
+        outcomes.entry(topic.clone()).or_insert_with(|| {
+            reported.unwrap_or_else(|| Err("the broker didn't answer in time".into()))
+        });
+    }
+    Ok(outcomes)
+}

@@ -1,0 +1,19 @@
+//! The log: to stderr, text for people or one JSON object a line. librdkafka's own lines come in as target
+//! `librdkafka`, through the `log` facade.
+
+use crate::config::{Log, LogFormat};
+use std::io::{self, IsTerminal};
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging for the process. Does nothing if it was started before, as in tests.
+pub fn start(settings: &Log) {
+    let filter = EnvFilter::try_new(&settings.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    // An error says that another logger is there already, which then serves.
+    drop(match settings.format {
+        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    });
+}

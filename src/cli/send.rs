@@ -1,0 +1,400 @@
+//! `send`: plays the sender. POSTs signed callbacks over connections that are kept, and sums up the answers.
+
+use super::{
+    Failure, Outcome,
+    sample::{self, Distinct, Sample},
+    settings::print,
+    sign,
+};
+use crate::{
+    clock::{Clock, SystemClock},
+    config::Secret,
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, StatusCode, Uri, client::conn::http1::SendRequest, header};
+use hyper_util::rt::TokioIo;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    net::TcpStream,
+    task::JoinSet,
+    time::{Instant, sleep_until, timeout},
+};
+
+/// As patient as the sender.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// POSTs signed callbacks, samples or your own, and sums up the answers. Exit 0 only if every answer was 200.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+                        livebridge send --key KEY                                  one finished recording\n  \
+                        livebridge send --key KEY --event stream.started --count 100 --rate 10\n  \
+                        livebridge send --key KEY --event callback.json --same --count 2    the second is a duplicate\n  \
+                        livebridge send --event captured.json --same               as captured, not signed anew")]
+pub struct Args {
+    /// Where to; http only.
+    #[arg(long, default_value = "http://127.0.0.1:8080/callbacks/tencent")]
+    url: String,
+    /// The callback key to sign with; without it, callbacks are sent with the signature that they have.
+    #[arg(long, value_parser = secret)]
+    key: Option<Secret>,
+    /// A file with one or more callbacks, or an event name such as recording.file (see `livebridge schema`).
+    #[arg(long, value_name = "FILE|NAME", default_value = "recording.file")]
+    event: String,
+    /// How many to send, taking the callbacks in turn.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    count: u64,
+    /// The most a second [default: as fast as the answers come].
+    #[arg(long, value_parser = rate)]
+    rate: Option<f64>,
+    /// How many connections, each with one callback under way.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    concurrency: u64,
+    /// Spread the callbacks over this many stream ids.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    streams: u64,
+    /// Send them unchanged: the relay takes repetitions for duplicates.
+    #[arg(long)]
+    same: bool,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text
+        .parse::<f64>()
+        .ok()
+        .filter(|rate| *rate >= 0.001 && *rate <= 1e6);
+    rate.ok_or_else(|| "write a number a second, from 0.001 to 1000000".into())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form that clap asks for")]
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
+}
+
+pub(super) fn run(args: &Args) -> Outcome {
+    let target =
+        Target::parse(&args.url).map_err(|problem| Failure::Usage(format!("--url {problem}")))?;
+    let samples = samples(&args.event)?;
+    let now = SystemClock.now();
+    let plan = Arc::new(Plan {
+        target,
+        samples,
+        run: format!("{:x}-{:x}", now.0, std::process::id()),
+        key: args.key.clone(),
+        count: args.count,
+        interval: args.rate.map(|rate| Duration::from_secs_f64(1.0 / rate)),
+        streams: args.streams,
+        same: args.same,
+        next: AtomicU64::new(0),
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::failed)?;
+    let summary = runtime.block_on(send_all(&plan, args.concurrency));
+    print(&summary.to_string())?;
+    if summary.all_taken(args.count) {
+        Ok(())
+    } else {
+        Err(Failure::Failed(
+            "not every callback was answered 200".into(),
+        ))
+    }
+}
+
+fn samples(event: &str) -> Result<Vec<Sample>, Failure> {
+    if let Ok(name) = event.parse() {
+        let text = named(name)?;
+        return sample::read(text)
+            .map_err(|e| Failure::Failed(format!("the sample of {event} {e}")));
+    }
+    let text = std::fs::read_to_string(event).map_err(|e| {
+        let names: Vec<_> = crate::callback::names::EventName::ALL
+            .iter()
+            .map(|name| name.as_str())
+            .collect();
+        Failure::Usage(format!(
+            "--event {event}: {e}; write a file's path, or one of {}",
+            names.join(", ")
+        ))
+    })?;
+    sample::read(&text).map_err(|e| Failure::Usage(format!("--event {event} {e}")))
+}
+
+fn named(name: crate::callback::names::EventName) -> Result<&'static str, Failure> {
+    use crate::callback::names::EventName;
+    match name {
+        EventName::RecordingFile => Ok(r#"{"event_type":100,"stream_id":"stream_test"}"#),
+        other => Err(Failure::Usage(format!(
+            "--event {other}: no sample yet; write a file's path"
+        ))),
+    }
+}
+
+/// Where to send.
+#[derive(Debug)]
+struct Target {
+    authority: String,
+    host: String,
+    port: u16,
+    path: String,
+}
+
+impl Target {
+    fn parse(url: &str) -> Result<Self, String> {
+        let uri: Uri = url.parse().map_err(|e| format!("is not a URL: {e}"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err("https is not supported yet; write an http URL".into()),
+            _ => return Err("must begin with http://".into()),
+        }
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        Ok(Self {
+            authority: uri.authority().map(ToString::to_string).unwrap_or_default(),
+            host: host.into(),
+            port: uri.port_u16().unwrap_or(80),
+            path: uri
+                .path_and_query()
+                .map_or("/", |path| path.as_str())
+                .into(),
+        })
+    }
+}
+
+struct Plan {
+    target: Target,
+    samples: Vec<Sample>,
+    run: String,
+    key: Option<Secret>,
+    count: u64,
+    interval: Option<Duration>,
+    streams: u64,
+    same: bool,
+    next: AtomicU64,
+}
+
+impl Plan {
+    /// The number of the next callback to send; none when all are taken.
+    fn take(&self) -> Option<u64> {
+        Some(self.next.fetch_add(1, Ordering::Relaxed)).filter(|number| *number < self.count)
+    }
+
+    fn body(&self, number: u64) -> Result<Vec<u8>, String> {
+        let turn = usize::try_from(number % self.samples.len() as u64).unwrap_or_default();
+        let sample = self.samples.get(turn).ok_or("there is no sample")?;
+        let distinct = Distinct {
+            run: &self.run,
+            number,
+            streams: self.streams,
+        };
+        let key = self.key.as_ref().map(Secret::expose);
+        sample
+            .body((!self.same).then_some(distinct), key, sign::expiry())
+            .map_err(|e| e.to_string())
+    }
+}
+
+async fn send_all(plan: &Arc<Plan>, connections: u64) -> Summary {
+    let start = Instant::now();
+    let mut senders = JoinSet::new();
+    for _ in 0..connections.min(plan.count) {
+        senders.spawn(send_in_turn(Arc::clone(plan), start));
+    }
+    let mut summary = Summary::default();
+    while let Some(part) = senders.join_next().await {
+        match part {
+            Ok(part) => summary.add(part),
+            Err(e) => summary.fail(e.to_string()),
+        }
+    }
+    summary.took = start.elapsed();
+    summary
+}
+
+async fn send_in_turn(plan: Arc<Plan>, start: Instant) -> Summary {
+    let mut summary = Summary::default();
+    let mut connection = None;
+    while let Some(number) = plan.take() {
+        if let Some(interval) = plan.interval {
+            sleep_until(start + interval.mul_f64(number as f64)).await;
+        }
+        let begin = Instant::now();
+        match timeout(PATIENCE, post(&plan, number, &mut connection)).await {
+            Ok(Ok(status)) => summary.answer(status, begin.elapsed()),
+            Ok(Err(problem)) => {
+                connection = None;
+                summary.fail(problem);
+            }
+            Err(_) => {
+                connection = None;
+                summary.fail(format!("no answer within {} s", PATIENCE.as_secs()));
+            }
+        }
+    }
+    summary
+}
+
+type Connection = SendRequest<Full<Bytes>>;
+
+async fn post(
+    plan: &Plan,
+    number: u64,
+    kept: &mut Option<Connection>,
+) -> Result<StatusCode, String> {
+    let mut request = Request::post(plan.target.path.as_str())
+        .header(header::HOST, &plan.target.authority)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Full::new(plan.body(number)?.into()))
+        .map_err(|e| e.to_string())?;
+    // A kept connection may have been closed meanwhile; hyper gives back a request that it didn't begin to write.
+    for _ in 0..2 {
+        let mut connection = match kept.take() {
+            Some(connection) if !connection.is_closed() => connection,
+            _ => connect(&plan.target).await?,
+        };
+        connection.ready().await.map_err(|e| e.to_string())?;
+        match connection.try_send_request(request).await {
+            Ok(answer) => {
+                let status = answer.status();
+                // Read to its end, so that the connection can be used again.
+                answer
+                    .into_body()
+                    .collect()
+                    .await
+                    .map_err(|e| e.to_string())?;
+                *kept = Some(connection);
+                return Ok(status);
+            }
+            Err(mut e) => match e.take_message() {
+                Some(unsent) => request = unsent,
+                None => return Err(e.into_error().to_string()),
+            },
+        }
+    }
+    Err("the connection was closed before the request could be sent".into())
+}
+
+async fn connect(target: &Target) -> Result<Connection, String> {
+    let address = (target.host.as_str(), target.port);
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|e| format!("{}: {e}", target.authority))?;
+    stream.set_nodelay(true).map_err(|e| e.to_string())?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| e.to_string())?;
+    // It ends with its sender, which hears of any error.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// The answers so far.
+#[derive(Debug, Default)]
+struct Summary {
+    answers: BTreeMap<u16, u64>,
+    failures: u64,
+    /// One is enough to tell what is wrong.
+    first_failure: Option<String>,
+    micros: Vec<u32>,
+    took: Duration,
+}
+
+impl Summary {
+    fn answer(&mut self, status: StatusCode, after: Duration) {
+        *self.answers.entry(status.as_u16()).or_default() += 1;
+        self.micros
+            .push(u32::try_from(after.as_micros()).unwrap_or(u32::MAX));
+    }
+
+    fn fail(&mut self, problem: String) {
+        self.failures += 1;
+        self.first_failure.get_or_insert(problem);
+    }
+
+    fn add(&mut self, other: Self) {
+        for (status, count) in other.answers {
+            *self.answers.entry(status).or_default() += count;
+        }
+        self.failures += other.failures;
+        self.first_failure = self.first_failure.take().or(other.first_failure);
+        self.micros.extend(other.micros);
+        self.micros.sort_unstable();
+    }
+
+    fn all_taken(&self, count: u64) -> bool {
+        self.answers.get(&200) == Some(&count)
+    }
+
+    fn percentile(&self, share: f64) -> f64 {
+        let last = self.micros.len().saturating_sub(1);
+        let place = (last as f64 * share).round() as usize;
+        f64::from(self.micros.get(place).copied().unwrap_or_default()) / 1000.0
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (status, count) in &self.answers {
+            writeln!(f, "{status}: {count}")?;
+        }
+        if let Some(problem) = &self.first_failure {
+            writeln!(f, "no answer: {} (first: {problem})", self.failures)?;
+        }
+        let seconds = self.took.as_secs_f64().max(1e-6);
+        let rate = self.micros.len() as f64 / seconds;
+        writeln!(f, "took {seconds:.2} s, {rate:.0} answers a second")?;
+        writeln!(
+            f,
+            "latency ms: p50 {:.2}, p99 {:.2}, max {:.2}",
+            self.percentile(0.5),
+            self.percentile(0.99),
+            self.percentile(1.0)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_http() {
+        let target = Target::parse("http://[::1]:8080/callbacks/tencent?x=1").unwrap();
+        assert_eq!(
+            (target.host.as_str(), target.port, target.path.as_str()),
+            ("::1", 8080, "/callbacks/tencent?x=1")
+        );
+        assert!(
+            Target::parse("https://a/")
+                .unwrap_err()
+                .contains("not supported yet")
+        );
+        assert!(Target::parse("a:80").is_err());
+        assert!(Target::parse("/callbacks").is_err());
+    }
+
+    #[test]
+    fn only_200_for_every_one_is_a_success() {
+        let mut summary = Summary::default();
+        summary.answer(StatusCode::OK, Duration::from_millis(2));
+        assert!(summary.all_taken(1));
+        summary.answer(StatusCode::UNAUTHORIZED, Duration::from_millis(4));
+        assert!(!summary.all_taken(2));
+        summary.fail("refused".into());
+        let text = summary.to_string();
+        assert!(
+            text.contains("200: 1")
+                && text.contains("401: 1")
+                && text.contains("no answer: 1 (first: refused)"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! Settings as the commands get them: from the process's flags, environment and files.
+
+use super::{Failure, Outcome};
+use crate::config::{self, Environment, Flags, Loaded, Surroundings};
+use std::io::{self, IsTerminal, Write};
+
+/// All settings, checked.
+pub(super) fn load(flags: &Flags) -> Result<Loaded, Failure> {
+    config::load(flags, &surroundings()).map_err(|faults| Failure::Usage(faults.to_string()))
+}
+
+/// The process's own environment and files.
+pub(super) fn surroundings() -> Surroundings<'static> {
+    Surroundings {
+        environment: Environment::of_the_process(),
+        read: &config::read_settings_file,
+        terminal: io::stderr().is_terminal(),
+    }
+}
+
+/// Prints a result. A reader that closed its end (`| head`) is no failure.
+pub(super) fn print(text: &str) -> Outcome {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Failed(format!("standard output: {e}")))
+        }
+        _ => Ok(()),
+    }
+}

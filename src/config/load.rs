@@ -1,0 +1,180 @@
+//! Puts the [`Config`] together, setting by setting, and gathers every fault on the way.
+
+use super::{
+    Ack, Config, Dedup, Delivery, Drain, Faults, Flags, Http, Kafka, Limits, Log, LogFormat,
+    Payload, Spool, Surroundings, Topics, kafka,
+    keys::read_limited,
+    layers::Layers,
+    reference as r, relations,
+    sources::sources,
+    values::{
+        address, bootstrap_servers, count, count_or_off, duration, log_filter, path, size, topic,
+        topic_or_off, word,
+    },
+};
+use std::{io, ops::RangeInclusive, path::Path as FilePath, time::Duration};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=HOUR;
+const MILLION: RangeInclusive<u64> = 1..=1_000_000;
+
+/// Twelve retries a minute apart, and up to thirteen time-outs of 20 s: a shorter window would let a late retry in as
+/// a new record.
+const DEDUP_WINDOW: RangeInclusive<Duration> = Duration::from_secs(20 * 60)..=DAY.saturating_mul(7);
+
+/// The settings, and what an operator should know about them.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// Worth a line in the log, no reason to stop. No secrets in them.
+    pub warnings: Vec<String>,
+}
+
+/// Reads flags, environment and file. Binds nothing and writes nothing; reads the settings file and the key files.
+///
+/// # Errors
+/// With every fault that there is, each naming the setting as the user wrote it.
+pub fn load(flags: &Flags, surroundings: &Surroundings<'_>) -> Result<Loaded, Faults> {
+    let mut layers = Layers::new(flags, surroundings);
+    let l = &mut layers;
+    let config = Config {
+        http: http(l),
+        admin_listen: l.value(&r::ADMIN_LISTEN, address),
+        sources: sources(l, surroundings),
+        kafka: Kafka {
+            bootstrap_servers: l.value(&r::BOOTSTRAP_SERVERS, bootstrap_servers),
+            properties: kafka::properties(l),
+        },
+        spool: spool(l),
+        dedup: Dedup {
+            window: l.value(&r::DEDUP_WINDOW, duration(DEDUP_WINDOW)),
+            max_entries: l.value(&r::DEDUP_MAX_ENTRIES, count(1..=100_000_000)),
+        },
+        expiry_leeway: l.value(&r::EXPIRY_LEEWAY, duration(Duration::ZERO..=DAY * 30)),
+        limits: limits(l),
+        drain: drain(l),
+        topics: topics(l),
+        payload: l.value(
+            &r::PAYLOAD,
+            word(&[("typed", Payload::Typed), ("raw", Payload::Raw)]),
+        ),
+        redact: l
+            .list(&r::REDACT)
+            .unwrap_or_else(|| vec!["txSecret".into()]),
+        log: log(l, surroundings.terminal),
+        ack: l.value(
+            &r::ACK,
+            word(&[("spool", Ack::Spool), ("kafka", Ack::Kafka)]),
+        ),
+        ack_timeout: l.value(&r::ACK_TIMEOUT, duration(TIMEOUT)),
+        delivery: l.value(
+            &r::DELIVERY,
+            word(&[
+                ("at-least-once", Delivery::AtLeastOnce),
+                ("exactly-once", Delivery::ExactlyOnce),
+            ]),
+        ),
+    };
+    let config = relations::check(l, config);
+    if layers.faults.is_empty() {
+        Ok(Loaded {
+            config,
+            warnings: layers.warnings,
+        })
+    } else {
+        Err(Faults(layers.faults))
+    }
+}
+
+/// Reads a settings or key file for [`Surroundings`]: whole, up to 1 MiB.
+///
+/// # Errors
+/// If it can't be read, or is larger.
+pub fn read_settings_file(path: &FilePath) -> io::Result<Vec<u8>> {
+    let content = read_limited(path, MIB + 1)?;
+    if content.len() as u64 > MIB {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "larger than 1 MiB",
+        ));
+    }
+    Ok(content)
+}
+
+fn http(l: &mut Layers<'_>) -> Http {
+    Http {
+        listen: l.value(&r::LISTEN, address),
+        header_timeout: l.value(&r::HEADER_TIMEOUT, duration(TIMEOUT)),
+        body_timeout: l.value(&r::BODY_TIMEOUT, duration(TIMEOUT)),
+        idle_timeout: l.value(&r::IDLE_TIMEOUT, duration(TIMEOUT)),
+        answer_timeout: l.value(&r::ANSWER_TIMEOUT, duration(TIMEOUT)),
+    }
+}
+
+fn spool(l: &mut Layers<'_>) -> Spool {
+    Spool {
+        dir: l.value(&r::SPOOL_DIR, path),
+        max_bytes: l.value(&r::SPOOL_MAX_BYTES, size(MIB..=u64::MAX >> 1)),
+        segment_bytes: l.value(&r::SPOOL_SEGMENT_BYTES, size(64 * KIB..=GIB)),
+        retain: l.value(&r::SPOOL_RETAIN, duration(Duration::ZERO..=DAY * 3650)),
+        quarantine_max_bytes: l.value(&r::QUARANTINE_MAX_BYTES, size(MIB..=u64::MAX >> 1)),
+    }
+}
+
+fn limits(l: &mut Layers<'_>) -> Limits {
+    Limits {
+        body_bytes: bytes(l, &r::BODY_BYTES, KIB..=64 * MIB),
+        // hyper needs at least 8 KiB for a head.
+        header_bytes: bytes(l, &r::HEADER_BYTES, 8 * KIB..=MIB),
+        connections: l.value(&r::CONNECTIONS, count(MILLION)),
+        connections_per_address: l.value(&r::CONNECTIONS_PER_ADDRESS, count_or_off(MILLION)),
+        inflight_requests: l.value(&r::INFLIGHT_REQUESTS, count(MILLION)),
+        inflight_bytes: bytes(l, &r::INFLIGHT_BYTES, KIB..=64 * GIB),
+    }
+}
+
+fn bytes(l: &mut Layers<'_>, setting: &r::Setting, range: RangeInclusive<u64>) -> usize {
+    let size = size(range);
+    l.value(setting, |text| {
+        usize::try_from(size(text)?).map_err(|_| format!("{text:?} is too large for this machine"))
+    })
+}
+
+fn drain(l: &mut Layers<'_>) -> Drain {
+    let step = Duration::ZERO..=HOUR;
+    Drain {
+        delay: l.value(&r::DRAIN_DELAY, duration(step.clone())),
+        requests: l.value(&r::DRAIN_REQUESTS, duration(step.clone())),
+        publish: l.value(&r::DRAIN_PUBLISH, duration(step)),
+    }
+}
+
+fn topics(l: &mut Layers<'_>) -> Topics {
+    let families = r::TOPICS
+        .iter()
+        .filter_map(|(family, setting)| Some((*family, l.value(setting, topic_or_off)?)))
+        .collect();
+    Topics {
+        families,
+        quarantine: l.value(&r::TOPIC_QUARANTINE, topic_or_off),
+        checkpoint: l.value(&r::TOPIC_CHECKPOINT, topic),
+    }
+}
+
+fn log(l: &mut Layers<'_>, terminal: bool) -> Log {
+    let formats = word(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    let usual = if terminal {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    };
+    Log {
+        format: l.given(&r::LOG_FORMAT, formats).unwrap_or(usual),
+        filter: l.value(&r::LOG_LEVEL, log_filter),
+    }
+}

@@ -1,0 +1,227 @@
+//! Texts to values, pure: durations, sizes, numbers, addresses, topic names. An error says what to write instead.
+
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use tracing_subscriber::EnvFilter;
+
+/// Why a text is no value: what it is not, and what to write.
+pub(super) type Parsed<T> = Result<T, String>;
+
+pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Parsed<Duration> {
+    move |text| {
+        let value = if text == "0" {
+            Duration::ZERO
+        } else {
+            humantime::parse_duration(text).map_err(|_| {
+                format!("{text:?} is not a duration; write it like \"30s\", \"5m\" or \"24h\"")
+            })?
+        };
+        if range.contains(&value) {
+            Ok(value)
+        } else {
+            let (least, most) = (range.start(), range.end());
+            Err(format!(
+                "{text:?} is out of range; it must be from {} to {}",
+                humantime::format_duration(*least),
+                humantime::format_duration(*most)
+            ))
+        }
+    }
+}
+
+pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&str) -> Parsed<u64> {
+    move |text| {
+        let value = text
+            .parse::<bytesize::ByteSize>()
+            .map_err(|_| {
+                format!("{text:?} is not a size; write it like \"10GiB\" or as a number of bytes")
+            })?
+            .as_u64();
+        within(text, value, &range, |bytes| {
+            bytesize::ByteSize(bytes).display().iec().to_string()
+        })
+    }
+}
+
+pub(super) fn count(range: RangeInclusive<u64>) -> impl Fn(&str) -> Parsed<usize> {
+    move |text| {
+        let value = text
+            .parse::<u64>()
+            .map_err(|_| format!("{text:?} is not a whole number"))?;
+        let value = within(text, value, &range, |n| n.to_string())?;
+        usize::try_from(value).map_err(|_| format!("{text:?} is too large for this machine"))
+    }
+}
+
+pub(super) fn count_or_off(range: RangeInclusive<u64>) -> impl Fn(&str) -> Parsed<Option<usize>> {
+    let count = count(range);
+    move |text| match text {
+        "off" => Ok(None),
+        text => count(text)
+            .map(Some)
+            .map_err(|problem| format!("{problem}; or write \"off\"")),
+    }
+}
+
+fn within(
+    text: &str,
+    value: u64,
+    range: &RangeInclusive<u64>,
+    show: impl Fn(u64) -> String,
+) -> Parsed<u64> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let (least, most) = (show(*range.start()), show(*range.end()));
+    Err(format!(
+        "{text:?} is out of range; it must be from {least} to {most}"
+    ))
+}
+
+pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is not an address; write IP:PORT, such as 0.0.0.0:8080 or [::]:8080")
+    })
+}
+
+/// One of a few words.
+pub(super) fn word<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&str) -> Parsed<T> {
+    move |text| {
+        words
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| *value)
+            .ok_or_else(|| {
+                let known: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+                format!("{text:?} is not known; write {}", known.join(" or "))
+            })
+    }
+}
+
+/// A legal Kafka topic name.
+pub(super) fn topic(text: &str) -> Parsed<String> {
+    let legal = (1..=249).contains(&text.len())
+        && !matches!(text, "." | "..")
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    if legal {
+        Ok(text.into())
+    } else {
+        Err(format!(
+            "{text:?} is not a Kafka topic name; write 1 to 249 of A-Z, a-z, 0-9, '.', '_' and '-'"
+        ))
+    }
+}
+
+/// A legal topic name, or `off`.
+pub(super) fn topic_or_off(text: &str) -> Parsed<Option<String>> {
+    if text == "off" {
+        return Ok(None);
+    }
+    topic(text)
+        .map(Some)
+        .map_err(|problem| format!("{problem}, or \"off\""))
+}
+
+/// `host:port`, comma-separated.
+pub(super) fn bootstrap_servers(text: &str) -> Parsed<String> {
+    let servers: Vec<_> = text.split(',').map(str::trim).collect();
+    for (place, server) in (1..).zip(&servers) {
+        let address = server
+            .split_once("://")
+            .map_or(*server, |(_, address)| address);
+        let valid = address.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty()
+                && !host.contains(['/', '@', ' '])
+                && port.parse::<u16>().is_ok_and(|port| port != 0)
+        });
+        if !valid {
+            // Not quoted: people put passwords into addresses.
+            return Err(format!(
+                "entry {place} is not a broker's address; write host:port, several separated by commas"
+            ));
+        }
+    }
+    Ok(servers.join(","))
+}
+
+/// A path, which need not exist.
+pub(super) fn path(text: &str) -> Parsed<std::path::PathBuf> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("is not a path; write the path of a directory".into());
+    }
+    Ok(text.into())
+}
+
+/// A filter of `tracing`. A bare word must be a level: `EnvFilter` takes `inof` for the name of a module, and then
+/// logs nothing.
+pub(super) fn log_filter(text: &str) -> Parsed<String> {
+    const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "off"];
+    let hint =
+        "write trace, debug, info, warn, error or off, or a filter such as info,librdkafka=debug";
+    for part in text.split(',').map(str::trim) {
+        let bare = !part.contains(['=', '[']);
+        if bare && !LEVELS.contains(&part.to_ascii_lowercase().as_str()) {
+            return Err(format!("{part:?} is not a log level; {hint}"));
+        }
+    }
+    EnvFilter::try_new(text)
+        .map(|_| text.into())
+        .map_err(|_| format!("{text:?} is not a log filter; {hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gibibyte_is_two_to_the_thirty() {
+        let size = size(0..=u64::MAX);
+        assert_eq!(size("10GiB"), Ok(10 << 30));
+        assert_eq!(size("10 GiB"), Ok(10 << 30));
+        assert_eq!(size("960KiB"), Ok(960 << 10));
+        assert_eq!(size("10737418240"), Ok(10 << 30));
+        assert_eq!(size("1GB"), Ok(1_000_000_000));
+        assert!(size("ten").unwrap_err().contains("10GiB"));
+        assert!(size("-1").is_err());
+        assert!(size("1GiBs").is_err());
+    }
+
+    #[test]
+    fn durations_have_a_unit_and_a_range() {
+        let duration = duration(Duration::from_secs(1)..=Duration::from_secs(3600));
+        assert_eq!(duration("30m"), Ok(Duration::from_secs(1800)));
+        assert!(duration("30").unwrap_err().contains("\"30s\""));
+        assert!(duration("2h").unwrap_err().contains("from 1s to 1h"));
+        assert!(duration("0").unwrap_err().contains("out of range"));
+    }
+
+    #[test]
+    fn topic_names_are_those_of_kafka() {
+        for good in ["live.recording", "A_b-1", &"x".repeat(249)] {
+            assert!(topic(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "a b", "a/b", "é", &"x".repeat(250)] {
+            assert!(topic(bad).is_err(), "{bad}");
+        }
+        assert_eq!(topic_or_off("off"), Ok(None));
+    }
+
+    #[test]
+    fn brokers_have_a_host_and_a_port() {
+        assert_eq!(bootstrap_servers("a:1, b:2"), Ok("a:1,b:2".into()));
+        assert_eq!(bootstrap_servers("[::1]:9092"), Ok("[::1]:9092".into()));
+        assert_eq!(bootstrap_servers("SSL://a:9093"), Ok("SSL://a:9093".into()));
+        for bad in ["", "a", ":1", "a:x", "a:0", "a:1,", "http://u@a/b:1"] {
+            assert!(bootstrap_servers(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_log_level_is_not_taken_for_a_module() {
+        assert!(log_filter("info,librdkafka=debug").is_ok());
+        assert!(log_filter("WARN").is_ok());
+        assert!(log_filter("inof").unwrap_err().contains("not a log level"));
+        assert!(log_filter("livebridge=lots").is_err());
+    }
+}
