@@ -100,7 +100,10 @@ impl Callbacks {
     /// If the registry has a metric of that name already.
     pub fn register(registry: &Registry, sources: &[SourceName]) -> prometheus::Result<Self> {
         let family = IntCounterVec::new(
-            Opts::new("livebridge_callbacks_total", "Callbacks by what became of them: accepted = a new record made durable."),
+            Opts::new(
+                "livebridge_callbacks_total",
+                "Callbacks by what became of them: accepted = a new record made durable.",
+            ),
             &["source", "event", "outcome"],
         )?;
         registry.register(Box::new(family.clone()))?;
@@ -165,7 +168,11 @@ mod tests {
             }
         }
         callbacks.count(&b, EventName::QualityControl, Outcome::Duplicate);
-        callbacks.count(&SourceName::parse("gone").unwrap(), EventName::Unknown, Outcome::Accepted);
+        callbacks.count(
+            &SourceName::parse("gone").unwrap(),
+            EventName::Unknown,
+            Outcome::Accepted,
+        );
         let text = String::from_utf8(encode(&registry).unwrap()).unwrap();
         assert!(text.contains(
             "livebridge_callbacks_total{event=\"quality.control\",outcome=\"duplicate\",source=\"b\"} 2"
@@ -173,7 +180,10 @@ mod tests {
         assert!(text.contains(
             "livebridge_callbacks_total{event=\"unknown\",outcome=\"ignored\",source=\"b\"} 1"
         ));
-        assert_eq!(callbacks.get(&a, EventName::QualityControl, Outcome::Duplicate), 0);
+        assert_eq!(
+            callbacks.get(&a, EventName::QualityControl, Outcome::Duplicate),
+            0
+        );
         assert_eq!(lines(&text), 2 * 19 * 5);
     }
 }

@@ -63,7 +63,11 @@ const STRANGERS: &[(&str, &[&str], &str)] = &[
 #[test]
 fn pure_modules_do_no_io_read_no_clock_and_know_no_runtime() {
     for place in PURE {
-        assert_free_of(place, IMPURE, "it is pure: deciding is kept apart from doing");
+        assert_free_of(
+            place,
+            IMPURE,
+            "it is pure: deciding is kept apart from doing",
+        );
     }
 }
 

@@ -7,7 +7,7 @@
 //! passes over nested strings without looking at their surrogate escapes, and over nested values to any depth. What a
 //! callback is accepted as must not depend on who parses it later.
 
-mod scan;
+pub(in crate::callback) mod scan;
 
 use scan::Scanner;
 use std::{borrow::Cow, collections::HashSet};

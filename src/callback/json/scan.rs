@@ -35,17 +35,17 @@ impl Open {
 }
 
 /// A place in a text.
-pub(super) struct Scanner<'a> {
+pub(in crate::callback) struct Scanner<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
+    pub(in crate::callback) const fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(in crate::callback) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
@@ -59,7 +59,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The fault here: the text's end, or `what` stands here.
-    pub(super) fn end_or(&self, what: impl FnOnce(usize) -> Malformed) -> Malformed {
+    pub(in crate::callback) fn end_or(&self, what: impl FnOnce(usize) -> Malformed) -> Malformed {
         if self.at_end() {
             Malformed::EndsEarly { at: self.at }
         } else {
@@ -71,24 +71,24 @@ impl<'a> Scanner<'a> {
         self.end_or(|at| Malformed::Unexpected { at })
     }
 
-    pub(super) fn at_end(&self) -> bool {
+    pub(in crate::callback) fn at_end(&self) -> bool {
         self.at >= self.text.len()
     }
 
-    pub(super) fn take(&mut self, byte: u8) -> bool {
+    pub(in crate::callback) fn take(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
-    pub(super) fn space(&mut self) {
+    pub(in crate::callback) fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
     /// Nothing but white space may follow.
-    pub(super) fn end(&mut self) -> Result<(), Malformed> {
+    pub(in crate::callback) fn end(&mut self) -> Result<(), Malformed> {
         self.space();
         if self.at_end() {
             Ok(())
@@ -98,7 +98,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// After a value: true at `close`, false at a comma.
-    pub(super) fn separator(&mut self, close: u8) -> Result<bool, Malformed> {
+    pub(in crate::callback) fn separator(&mut self, close: u8) -> Result<bool, Malformed> {
         self.space();
         if self.take(b',') {
             Ok(false)
@@ -110,7 +110,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A member's name and the colon.
-    pub(super) fn name(&mut self) -> Result<Cow<'a, str>, Malformed> {
+    pub(in crate::callback) fn name(&mut self) -> Result<Cow<'a, str>, Malformed> {
         let name = self.string()?;
         self.colon()?;
         Ok(name)
@@ -126,7 +126,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// One value with all that is in it, `outside` containers deep: its text.
-    pub(super) fn value(&mut self, outside: usize) -> Result<&'a str, Malformed> {
+    pub(in crate::callback) fn value(&mut self, outside: usize) -> Result<&'a str, Malformed> {
         let mut open = Open {
             objects: 0,
             depth: 0,
@@ -235,7 +235,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string: what it says.
-    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
+    pub(in crate::callback) fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
         let start = self.at + 1;
         let escaped = self.skip_string()?;
         let inside = self.text.get(start..self.at - 1).unwrap_or_default();

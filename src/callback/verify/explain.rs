@@ -1,0 +1,87 @@
+//! Why a captured callback passes or fails, in words for the operator who holds the keys.
+
+use super::{Keys, Kind, Policy, Refused, Vouched, event_name, event_type};
+use crate::{
+    callback::{json::Document, names::EventName},
+    clock::Millis,
+};
+use std::fmt;
+
+/// What `livebridge verify` prints. Says a key's name, never the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// What kind of event it is.
+    pub event: EventName,
+    /// The verdict; what vouches for it, or why it is refused.
+    pub verdict: Result<Vouched, Refused>,
+    /// The name of the key that made the signature, in time or not.
+    pub key: Option<String>,
+    /// When the signature expires, in seconds since the epoch, if a key made it.
+    pub expires: Option<u64>,
+    now: Millis,
+}
+
+impl Explanation {
+    /// Judges a callback as the door would at `now`.
+    #[must_use]
+    pub fn of(
+        kind: &dyn Kind,
+        document: &Document<'_>,
+        keys: &Keys,
+        policy: &Policy,
+        now: Millis,
+    ) -> Self {
+        let event_type = event_type(document);
+        let judge = |policy: &Policy| kind.authenticate(document, event_type, keys, policy, now);
+        let verdict = if policy.auth_required {
+            judge(policy)
+        } else {
+            Ok(Vouched::Unsigned)
+        };
+        // With a leeway without end, only the signature itself counts.
+        let mut patient = policy.clone();
+        patient.leeway = std::time::Duration::MAX;
+        let signed = match judge(&patient) {
+            Ok(Vouched::Signed { key, expires }) => Some((key, expires)),
+            _ => None,
+        };
+        Self {
+            event: event_name(event_type),
+            verdict,
+            key: signed.and_then(|(key, _)| keys.get(key).map(|key| key.name.clone())),
+            expires: signed.map(|(_, expires)| expires),
+            now,
+        }
+    }
+
+    /// Whether the door would take it.
+    #[must_use]
+    pub const fn passes(&self) -> bool {
+        self.verdict.is_ok()
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "event: {}", self.event)?;
+        match &self.key {
+            Some(name) => writeln!(f, "key: {name}")?,
+            None => writeln!(f, "key: none matches")?,
+        }
+        if let Some(expires) = self.expires {
+            let at = Millis::from_seconds(expires);
+            let late = self.now.since(at).as_secs();
+            let left = at.since(self.now).as_secs();
+            if late > 0 {
+                writeln!(f, "t: {expires} ({at}), {late} s ago")?;
+            } else {
+                writeln!(f, "t: {expires} ({at}), {left} s from now")?;
+            }
+        }
+        match self.verdict {
+            Ok(Vouched::Signed { .. }) => write!(f, "passes: signed"),
+            Ok(Vouched::Unsigned) => write!(f, "passes: no signature is asked for"),
+            Err(refused) => write!(f, "fails: {refused}"),
+        }
+    }
+}
