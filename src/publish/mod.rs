@@ -1,3 +1,221 @@
-//! The way from the spool to Kafka.
+//! From the spool to Kafka: one lane a topic, in order, with retry and without an end, past the local quarantine.
+//!
+//! Nothing is settled but by the broker's ack or the quarantine (or because its family is `off`); a timeout settles
+//! nothing. What happens when is decided in [`plan`], [`window`], [`classify`] and [`retry`], which are pure.
+//!
+//! ```text
+//!  Outlet ──► head cursor ──┬──► lane ─┐                        ┌─► reports ──► mailbox ──► window of the lane
+//!    │                      ├──► lane ─┼─► shared producer ─► Kafka                            │
+//!    │                      └──► lane ─┘                        │                              ▼
+//!    └──► own cursor ──► lane that fell behind, or is blocked ──┘ (a producer of its own)   checkpoint
+//! ```
+//!
+//! One thread does all of it. A lane that can't take its next record leaves the head cursor and later catches up with
+//! a cursor of its own: a topic that is blocked for hours costs disk, not memory, and holds back nobody else.
 
+mod aside;
+pub mod broker;
+pub mod classify;
+mod copies;
+mod feed;
+pub mod kafka;
+mod lane;
+pub mod mailbox;
 pub mod message;
+pub mod metrics;
+pub mod plan;
+pub mod properties;
+mod publisher;
+pub mod retry;
+mod shared;
+pub mod status;
+pub mod window;
+
+pub use metrics::Metrics;
+pub use properties::refused_property;
+pub use status::Status;
+
+use crate::{
+    clock::Clock,
+    config,
+    config::Config,
+    spool::{Outlet, Reason, Record},
+};
+use broker::Broker;
+use copies::KafkaCopies;
+use kafka::Kafka;
+use lane::Plan;
+use mailbox::{Mailbox, Reports};
+use message::{Message, Rendering};
+use publisher::{Parts, Publisher, Render, Step};
+use status::Board;
+use std::{
+    io,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// What the publisher needs of the settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where each family goes.
+    pub topics: config::Topics,
+    /// The way to the brokers.
+    pub kafka: config::Kafka,
+    /// `limits.body_bytes`.
+    pub body_bytes: usize,
+    /// How a record becomes a message.
+    pub rendering: Rendering,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Self {
+            topics: config.topics.clone(),
+            kafka: config.kafka.clone(),
+            body_bytes: config.limits.body_bytes,
+            rendering: Rendering::new(config),
+        }
+    }
+}
+
+/// How the publisher ended when it was asked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Durable records that are not settled. No fault: the next run publishes them.
+    pub records: u64,
+}
+
+/// Why the publisher can't go on. The process must end: an acknowledged record would wait for ever.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Its thread could not be started.
+    #[error("the publisher's thread can't be started: {0}")]
+    Thread(io::Error),
+    /// The spool can't be read.
+    #[error("the spool can't be read: {0}")]
+    Read(io::Error),
+    /// The checkpoint can't be written.
+    #[error("the checkpoint can't be written: {0}")]
+    Checkpoint(io::Error),
+    /// The quarantine can't be written, for another reason than a full disk.
+    #[error("the quarantine can't be written: {0}")]
+    Quarantine(io::Error),
+}
+
+/// The publisher from outside. Made before the spool is opened, so that the spool can ring.
+#[derive(Debug, Clone, Default)]
+pub struct Handle {
+    mailbox: Arc<Mailbox>,
+    board: Board,
+}
+
+impl Handle {
+    /// For a publisher that is started with [`spawn`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// There are new durable records. Cheap; call it after every sync.
+    pub fn durable_advanced(&self) {
+        self.mailbox.ring();
+    }
+
+    /// Publish what is left for at most `within`, then end. Call it when nothing is appended any more.
+    pub fn stop(&self, within: Duration) {
+        self.mailbox.stop(within);
+    }
+
+    /// How it was at its last step.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.board.read()
+    }
+}
+
+/// Starts the publisher's thread. It needs no broker in reach. It ends when it is asked to, or with a fault; in both
+/// cases the last checkpoint is written.
+///
+/// # Errors
+/// If the thread can't be started.
+pub fn spawn<O: Outlet>(
+    handle: &Handle,
+    settings: Settings,
+    outlet: O,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+) -> Result<JoinHandle<Result<Left, Fault>>, Fault> {
+    let plan = Plan::new(&settings.topics, settings.body_bytes);
+    let client = properties::client_config(&settings.kafka, settings.body_bytes, plan.queue);
+    let mailbox = Arc::clone(&handle.mailbox);
+    let parts = Parts {
+        outlet,
+        copies: Box::new(
+            KafkaCopies::start(client.clone(), metrics.clone()).map_err(Fault::Thread)?,
+        ),
+        broker: Kafka::new(client),
+        render: Rendered {
+            rendering: settings.rendering,
+            copy_max_bytes: settings.body_bytes,
+        },
+        reports: Arc::clone(&mailbox) as Arc<dyn Reports>,
+        clock,
+        metrics,
+    };
+    let board = handle.board.clone();
+    thread::Builder::new()
+        .name("livebridge-publish".into())
+        .spawn(move || {
+            // The publisher is built on its thread: it needs no part of it to be `Sync`.
+            let mut publisher = Publisher::new(plan, parts);
+            let ended = run(&mut publisher, &mailbox, &board);
+            board.post(publisher.status());
+            ended
+        })
+        .map_err(Fault::Thread)
+}
+
+fn run<O: Outlet, B: Broker, R: Render>(
+    publisher: &mut Publisher<O, B, R>,
+    mailbox: &Mailbox,
+    board: &Board,
+) -> Result<Left, Fault> {
+    let mut shown = 0;
+    let mut wake = Some(mailbox.now());
+    loop {
+        let mail = mailbox.take(wake);
+        match publisher.step(mailbox.now(), mail)? {
+            Step::Wait(until) => wake = until,
+            Step::Stop => break,
+        }
+        if publisher.ticks != shown {
+            shown = publisher.ticks;
+            board.post(publisher.status());
+        }
+    }
+    publisher.close(mailbox.now())?;
+    let mut mail = mailbox.take(Some(mailbox.now()));
+    while let Some(until) = publisher.closing(mailbox.now(), mail)? {
+        mail = mailbox.take(Some(until));
+    }
+    Ok(publisher.left())
+}
+
+/// The real rendering.
+struct Rendered {
+    rendering: Rendering,
+    copy_max_bytes: usize,
+}
+
+impl Render for Rendered {
+    fn message(&self, record: &Record, topic: &Arc<str>) -> Result<Message, Reason> {
+        self.rendering.message(record, topic)
+    }
+
+    fn quarantine_copy(&self, record: &Record, reason: &Reason) -> Option<Message> {
+        self.rendering
+            .quarantine_copy(record, reason, self.copy_max_bytes)
+    }
+}

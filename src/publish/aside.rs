@@ -1,0 +1,207 @@
+//! Records that go alone, and records that go nowhere: the quarantine first, only then is one settled.
+
+use super::{
+    Fault,
+    broker::Broker,
+    classify::{Class, Code},
+    feed::Took,
+    lane::Lane,
+    plan::{Alone, Tick, Way},
+    publisher::{Publisher, Render},
+    window::Standing,
+};
+use crate::spool::{Outlet, QuarantineError, Reason, Record};
+use std::io::ErrorKind;
+
+impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
+    /// A record sent alone failed.
+    pub(super) fn alone_failed(
+        &mut self,
+        now: Tick,
+        at: usize,
+        record: &Record,
+        code: Code,
+    ) -> Result<(), Fault> {
+        if self.judge_alone(now, at, record, code)? {
+            self.alone_settled(at);
+        } else {
+            self.go_back(at);
+        }
+        Ok(())
+    }
+
+    /// The lane's own producer refused the record at once.
+    pub(super) fn refused_alone(
+        &mut self,
+        now: Tick,
+        at: usize,
+        record: &Record,
+        code: Code,
+    ) -> Result<Took, Fault> {
+        if self.judge_alone(now, at, record, code)? {
+            self.alone_settled(at);
+            Ok(Took::Yes)
+        } else {
+            Ok(Took::Later(self.not_before(now, at)))
+        }
+    }
+
+    /// Ends the lane's own producer and decides about the record. True: it is settled, in quarantine.
+    fn judge_alone(
+        &mut self,
+        now: Tick,
+        at: usize,
+        record: &Record,
+        code: Code,
+    ) -> Result<bool, Fault> {
+        self.blame(at, code);
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return Ok(false);
+        };
+        lane.verdict = None;
+        lane.solo.close();
+        let judgement = lane.course.alone_failed(now, code.class());
+        self.show_blocked(at);
+        match judgement {
+            Alone::Again => Ok(false),
+            Alone::Quarantine(refusal) => {
+                let reason = self.reason(at, refusal.label(), format!("refused alone: {code}"));
+                self.set_aside(now, at, record, &reason)
+            }
+        }
+    }
+
+    /// Puts a record into the quarantine that can't be sent, by its lane, in its order.
+    pub(super) fn quarantine(
+        &mut self,
+        now: Tick,
+        at: usize,
+        record: &Record,
+        reason: &Reason,
+    ) -> Result<Took, Fault> {
+        if self.set_aside(now, at, record, reason)? {
+            if let Some(lane) = self.lanes.get_mut(at) {
+                lane.course.room_again();
+            }
+            Ok(Took::Yes)
+        } else {
+            Ok(Took::Later(self.not_before(now, at)))
+        }
+    }
+
+    /// The same for a lane that sends one at a time. It says nothing about the topic: a blocked one stays so.
+    pub(super) fn quarantine_unsent(
+        &mut self,
+        now: Tick,
+        at: usize,
+        record: &Record,
+        reason: &Reason,
+    ) -> Result<Took, Fault> {
+        if !self.set_aside(now, at, record, reason)? {
+            return Ok(Took::Later(self.not_before(now, at)));
+        }
+        if !self.lanes.get(at).is_some_and(Lane::is_blocked) {
+            self.alone_settled(at);
+        }
+        Ok(Took::Yes)
+    }
+
+    /// The record that the lane had sent alone, or would have, is settled: the lane may join the others again.
+    pub(super) fn alone_settled(&mut self, at: usize) {
+        if let Some(lane) = self.lanes.get_mut(at) {
+            lane.course.alone_settled(lane.window.restart());
+            if lane.course.way(Tick::MAX) == Way::Shared {
+                lane.solo.close();
+                tracing::info!(topic = lane.topic.as_deref(), "the lane flows again");
+            }
+        }
+        self.show_blocked(at);
+    }
+
+    /// Something of ours, not of the record, was in the way of sending it alone.
+    pub(super) fn later(&mut self, now: Tick, at: usize) -> Took {
+        if let Some(lane) = self.lanes.get_mut(at) {
+            lane.solo.close();
+            lane.course.alone_failed(now, Class::Retriable);
+        }
+        Took::Later(self.not_before(now, at))
+    }
+
+    pub(super) fn reason(&self, at: usize, label: &'static str, detail: String) -> Reason {
+        Reason {
+            label,
+            detail,
+            topic: self.topic(at).into(),
+        }
+    }
+
+    fn not_before(&self, now: Tick, at: usize) -> Option<Tick> {
+        match self.lanes.get(at)?.course.way(now) {
+            Way::NotBefore(at) => Some(at),
+            Way::Shared | Way::Alone => Some(now),
+        }
+    }
+
+    /// True: the quarantine holds it, fsynced, and it is settled. False: no room, the lane waits; nothing is dropped.
+    fn set_aside(
+        &mut self,
+        now: Tick,
+        at: usize,
+        record: &Record,
+        reason: &Reason,
+    ) -> Result<bool, Fault> {
+        self.moved = true;
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return Ok(false);
+        };
+        match self.parts.outlet.quarantine(record, reason) {
+            Ok(()) => {}
+            Err(error) if is_full(&error) => {
+                tracing::error!(%error, seq = record.seq.0, topic = reason.topic, "the lane waits");
+                lane.failed_for(error.to_string());
+                lane.course.no_room(now);
+                return Ok(false);
+            }
+            Err(QuarantineError::Io(error)) => return Err(Fault::Quarantine(error)),
+            Err(error) => {
+                return Err(Fault::Quarantine(std::io::Error::other(error)));
+            }
+        }
+        let family = record.envelope.family;
+        match lane.window.standing(family, record.seq) {
+            Standing::Over => {
+                lane.window.settle(family, record.seq);
+            }
+            Standing::New | Standing::Due => {
+                lane.window
+                    .settled_unsent(family, record.seq, record.accepted_at);
+            }
+        }
+        self.parts.metrics.quarantined(reason.label);
+        tracing::warn!(
+            seq = record.seq.0,
+            ce_id = %record.ce_id,
+            reason = reason.label,
+            detail = reason.detail,
+            "a record went to the quarantine"
+        );
+        if let Some(copy) = self.parts.render.quarantine_copy(record, reason)
+            && !self.parts.copies.offer(copy)
+        {
+            self.parts.metrics.copy_dropped();
+        }
+        Ok(true)
+    }
+}
+
+/// A full disk passes; any other error of a write may not be tried again, since a failed sync says nothing true the
+/// second time.
+fn is_full(error: &QuarantineError) -> bool {
+    match error {
+        QuarantineError::Full { .. } => true,
+        QuarantineError::Io(error) => matches!(
+            error.kind(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+        ),
+    }
+}

@@ -1,0 +1,359 @@
+//! Records from the spool into the lanes: who reads, who may send, who has to fall behind.
+
+use super::{
+    Fault,
+    broker::{Broker, Enqueued, Producer},
+    classify::{Class, Code},
+    lane::{Feed, Lane, family_of, seq_of},
+    mailbox::Ticket,
+    plan::{Tick, Way},
+    publisher::{Publisher, Render, Shared},
+    window::Standing,
+};
+use crate::{
+    callback::names::Family,
+    clock::Millis,
+    spool::{Next, Outlet, Record, Seq},
+};
+use std::{sync::Arc, time::Duration};
+
+/// Records at a time from one cursor, before reports and the other lanes get their turn.
+const BATCH: usize = 512;
+/// How long the head cursor waits for room in one lane's window before that lane has to fall behind.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// When to try again after the client's queue was full and no report came.
+const QUEUE_FULL: Duration = Duration::from_millis(10);
+
+/// Whether a lane took an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Took {
+    /// Sent, settled, or passed over.
+    Yes,
+    /// Its window is full: for a moment, or for long.
+    Full,
+    /// Not before something happens, or this time comes.
+    Later(Option<Tick>),
+}
+
+impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
+    /// Lets every lane that fell behind catch up, then the head cursor go on.
+    pub(super) fn feed(&mut self, now: Tick) -> Result<(), Fault> {
+        for at in 0..self.lanes.len() {
+            self.catch_up(now, at)?;
+        }
+        self.advance_head(now)
+    }
+
+    fn catch_up(&mut self, now: Tick, at: usize) -> Result<(), Fault> {
+        for _ in 0..BATCH {
+            let limit = self.head.passed();
+            let Some(lane) = self.lanes.get_mut(at) else {
+                return Ok(());
+            };
+            let Some(own) = &mut lane.own else {
+                return Ok(());
+            };
+            let families = &lane.families;
+            let next = own
+                .next(&|family| families.contains(&family), limit)
+                .map_err(Fault::Read)?;
+            let passed = own.passed();
+            let Some(next) = next else {
+                lane.window.pass_to(passed);
+                if passed >= limit {
+                    lane.own = None;
+                    lane.waiting = None;
+                    self.moved = true;
+                    return Ok(());
+                }
+                continue;
+            };
+            let wait = match self.offer(now, at, &next)? {
+                Took::Yes => continue,
+                Took::Full => None,
+                Took::Later(wait) => wait,
+            };
+            if let Some(wait) = wait {
+                self.wake_at(wait);
+            }
+            self.hold_back(at, next);
+            return Ok(());
+        }
+        self.wake_at(now);
+        Ok(())
+    }
+
+    /// The lane keeps the entry for its next try, unless the try itself sent it elsewhere.
+    fn hold_back(&mut self, at: usize, next: Next) {
+        if let Some(lane) = self.lanes.get_mut(at) {
+            lane.waiting = accepted_at(&next);
+            if let Some(own) = &mut lane.own {
+                own.hold(next);
+            }
+        }
+    }
+
+    fn advance_head(&mut self, now: Tick) -> Result<(), Fault> {
+        for _ in 0..BATCH {
+            let end = self.parts.outlet.durable_end();
+            let lanes = &self.lanes;
+            let wanted = |family: Family| {
+                let lane = lanes.iter().find(|l| l.families.contains(&family));
+                lane.is_some_and(Lane::is_attached)
+            };
+            let next = self.head.next(&wanted, end).map_err(Fault::Read)?;
+            let Some(next) = next else {
+                self.pass_attached(self.head.passed());
+                if self.head.passed() >= end {
+                    return Ok(());
+                }
+                continue;
+            };
+            if !self.dispatch(now, next)? {
+                return Ok(());
+            }
+        }
+        self.pass_attached(self.head.passed());
+        self.wake_at(now);
+        Ok(())
+    }
+
+    /// Gives the head's entry to its lane. False: the head has to wait.
+    fn dispatch(&mut self, now: Tick, next: Next) -> Result<bool, Fault> {
+        let Some(family) = family_of(&next) else {
+            return Ok(true);
+        };
+        let seq = seq_of(&next);
+        let at = self.lane_of(family);
+        self.pass_attached(Seq(seq.0.saturating_sub(1)));
+        if !self.lanes.get(at).is_some_and(Lane::is_attached) {
+            // It fell behind while the head held this entry; it will read it itself.
+            self.stalled = None;
+            return Ok(true);
+        }
+        match self.offer(now, at, &next)? {
+            Took::Yes => {
+                self.stalled = None;
+                return Ok(true);
+            }
+            Took::Full => {
+                let until = *self.stalled.get_or_insert(now) + PATIENCE;
+                if now < until {
+                    self.head.hold(next);
+                    self.wake_at(until);
+                    return Ok(false);
+                }
+            }
+            Took::Later(wait) => {
+                if let Some(wait) = wait {
+                    self.wake_at(wait);
+                }
+            }
+        }
+        self.stalled = None;
+        self.fall_behind(at, seq);
+        self.hold_back(at, next);
+        Ok(true)
+    }
+
+    /// From here on the lane has a cursor of its own.
+    fn fall_behind(&mut self, at: usize, seq: Seq) {
+        if let Some(lane) = self.lanes.get_mut(at)
+            && lane.is_attached()
+        {
+            self.moved = true;
+            lane.own = Some(Feed::new(self.parts.outlet.cursor(seq)));
+        }
+    }
+
+    fn pass_attached(&mut self, passed: Seq) {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.is_attached()) {
+            lane.window.pass_to(passed);
+        }
+    }
+
+    /// Tries to get one entry on its way.
+    fn offer(&mut self, now: Tick, at: usize, next: &Next) -> Result<Took, Fault> {
+        let Some(family) = family_of(next) else {
+            return Ok(Took::Yes);
+        };
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return Ok(Took::Yes);
+        };
+        let standing = lane.window.standing(family, seq_of(next));
+        if standing == Standing::Over {
+            return Ok(Took::Yes);
+        }
+        let record = match next {
+            Next::Record(record) => record,
+            Next::Corrupt { seq, .. } => {
+                lane.window.settled_unsent(family, *seq, Millis::default());
+                self.parts.metrics.corrupt();
+                self.moved = true;
+                return Ok(Took::Yes);
+            }
+            Next::End => return Ok(Took::Yes),
+        };
+        let Some(topic) = lane.topic.clone() else {
+            lane.window
+                .settled_unsent(family, record.seq, record.accepted_at);
+            self.parts.metrics.discarded(family);
+            self.moved = true;
+            return Ok(Took::Yes);
+        };
+        let took = match lane.course.way(now) {
+            Way::NotBefore(at) => Took::Later(Some(at)),
+            Way::Shared => self.send_shared(now, at, &topic, record)?,
+            Way::Alone => self.send_alone(now, at, &topic, record)?,
+        };
+        if took == Took::Yes {
+            self.moved = true;
+            if standing == Standing::Due {
+                self.parts.metrics.sent_again();
+            }
+        }
+        Ok(took)
+    }
+
+    fn send_shared(
+        &mut self,
+        now: Tick,
+        at: usize,
+        topic: &Arc<str>,
+        record: &Record,
+    ) -> Result<Took, Fault> {
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return Ok(Took::Yes);
+        };
+        let Shared::Open(_, producer) = &self.shared else {
+            return Ok(Took::Later(None));
+        };
+        if !lane.window.has_room(record.envelope.body.len()) {
+            return Ok(Took::Full);
+        }
+        let message = match self.parts.render.message(record, topic) {
+            Ok(message) => message,
+            Err(reason) => return self.quarantine(now, at, record, &reason),
+        };
+        match producer.enqueue(&message, ticket(record)) {
+            Enqueued::Taken => {
+                lane.window.sent(
+                    record.envelope.family,
+                    record.seq,
+                    record.envelope.body.len(),
+                    record.accepted_at,
+                );
+                lane.course.room_again();
+                Ok(Took::Yes)
+            }
+            Enqueued::Full => {
+                self.wake_at(now + QUEUE_FULL);
+                Ok(Took::Full)
+            }
+            Enqueued::Refused(code) => self.refused(now, at, record, code),
+        }
+    }
+
+    /// The client itself refused a record for the shared producer. Nothing was enqueued, so there is no gap.
+    fn refused(
+        &mut self,
+        now: Tick,
+        at: usize,
+        record: &Record,
+        code: Code,
+    ) -> Result<Took, Fault> {
+        let idle = self.lanes.get(at).is_some_and(|l| l.window.in_flight() == 0);
+        self.moved = true;
+        match code.class() {
+            Class::Poison(refusal) => {
+                self.parts.metrics.failed(self.topic(at), code);
+                let detail = format!("refused by the client: {code}");
+                let reason = self.reason(at, refusal.label(), detail);
+                self.quarantine(now, at, record, &reason)
+            }
+            Class::Blocked if idle => {
+                self.blame(at, code);
+                if let Some(lane) = self.lanes.get_mut(at) {
+                    lane.verdict = None;
+                    lane.course.block(now, None);
+                    if let Way::NotBefore(at) = lane.course.way(now) {
+                        self.wake_at(at);
+                    }
+                }
+                self.show_blocked(at);
+                Ok(Took::Later(None))
+            }
+            Class::Blocked | Class::Retriable | Class::Fatal => {
+                self.blame(at, code);
+                self.end_shared(now);
+                Ok(Took::Later(None))
+            }
+        }
+    }
+
+    fn send_alone(
+        &mut self,
+        now: Tick,
+        at: usize,
+        topic: &Arc<str>,
+        record: &Record,
+    ) -> Result<Took, Fault> {
+        let Some(lane) = self.lanes.get(at) else {
+            return Ok(Took::Yes);
+        };
+        if lane.solo.in_flight.is_some() {
+            return Ok(Took::Later(None));
+        }
+        let message = match self.parts.render.message(record, topic) {
+            Ok(message) => message,
+            Err(reason) => return self.quarantine_unsent(now, at, record, &reason),
+        };
+        if lane.solo.producer.is_none() {
+            match self.open() {
+                Ok(opened) => {
+                    if let Some(lane) = self.lanes.get_mut(at) {
+                        lane.solo.producer = Some(opened);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, topic = &**topic, "trying again later");
+                    return Ok(self.later(now, at));
+                }
+            }
+        }
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return Ok(Took::Yes);
+        };
+        let Some((_, producer)) = &lane.solo.producer else {
+            return Ok(Took::Later(None));
+        };
+        match producer.enqueue(&message, ticket(record)) {
+            Enqueued::Taken => {
+                lane.window.sent(
+                    record.envelope.family,
+                    record.seq,
+                    record.envelope.body.len(),
+                    record.accepted_at,
+                );
+                lane.solo.in_flight = Some(record.clone());
+                Ok(Took::Yes)
+            }
+            Enqueued::Full => Ok(self.later(now, at)),
+            Enqueued::Refused(code) => self.refused_alone(now, at, record, code),
+        }
+    }
+}
+
+fn ticket(record: &Record) -> Ticket {
+    Ticket {
+        family: record.envelope.family,
+        seq: record.seq,
+    }
+}
+
+const fn accepted_at(next: &Next) -> Option<Millis> {
+    match next {
+        Next::Record(record) => Some(record.accepted_at),
+        Next::Corrupt { .. } | Next::End => None,
+    }
+}

@@ -1,0 +1,230 @@
+//! The real Kafka, behind [`Broker`]: rdkafka's low-level producer with a thread that polls it.
+//!
+//! `BaseProducer` and a thread of ours, since `ThreadedProducer` joins its thread where it is dropped, and
+//! `FutureProducer` reorders when its queue is full.
+
+use super::{
+    broker::{Broker, Enqueued, OpenError, Producer},
+    classify::Code,
+    mailbox::{ProducerId, Report, Reports, Ticket},
+    message::Message,
+};
+use rdkafka::{
+    ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{DeliveryResult, Header, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long the thread looks for events before it looks whether it shall close. Reports don't wait for it.
+const POLL: Duration = Duration::from_millis(100);
+/// How long the last reports of a purged producer are waited for. Some never come.
+const LAST_REPORTS: Duration = Duration::from_secs(2);
+/// Producers at once, the closing ones included: one hangs while it is destroyed when, say, the resolver hangs.
+const PRODUCERS_MAX: usize = 64;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Kafka {
+    config: ClientConfig,
+    alive: Arc<AtomicUsize>,
+}
+
+impl Kafka {
+    /// Producers with these properties.
+    #[must_use]
+    pub fn new(config: ClientConfig) -> Self {
+        Self {
+            config,
+            alive: Arc::default(),
+        }
+    }
+}
+
+impl Broker for Kafka {
+    type Producer = KafkaProducer;
+
+    fn open(&self, id: ProducerId, reports: Arc<dyn Reports>) -> Result<KafkaProducer, OpenError> {
+        let alive = Alive::one_more(&self.alive)?;
+        let context = Context {
+            id,
+            reports: Arc::clone(&reports),
+        };
+        let client: BaseProducer<Context> = self
+            .config
+            .create_with_context(context)
+            .map_err(|e| OpenError(e.to_string()))?;
+        let client = Arc::new(client);
+        let closing = Arc::new(AtomicBool::new(false));
+        let poller = Poller {
+            id,
+            client: Arc::clone(&client),
+            closing: Arc::clone(&closing),
+            reports,
+            _alive: alive,
+        };
+        thread::Builder::new()
+            .name("livebridge-kafka".into())
+            .spawn(move || poller.run())
+            .map_err(|e| OpenError(format!("no thread for it: {e}")))?;
+        Ok(KafkaProducer {
+            client: Some(client),
+            closing,
+        })
+    }
+}
+
+/// Counts the producers that exist.
+#[derive(Debug)]
+struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    fn one_more(count: &Arc<AtomicUsize>) -> Result<Self, OpenError> {
+        let mine = Self(Arc::clone(count));
+        if count.fetch_add(1, Ordering::AcqRel) < PRODUCERS_MAX {
+            Ok(mine)
+        } else {
+            Err(OpenError(format!("{PRODUCERS_MAX} are still closing")))
+        }
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// One producer. Dropping it closes it.
+pub struct KafkaProducer {
+    client: Option<Arc<BaseProducer<Context>>>,
+    closing: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for KafkaProducer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaProducer").finish_non_exhaustive()
+    }
+}
+
+impl Producer for KafkaProducer {
+    fn enqueue(&self, message: &Message, ticket: Ticket) -> Enqueued {
+        let Some(client) = &self.client else {
+            return Enqueued::Full;
+        };
+        let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
+        for (key, value) in &message.headers {
+            headers = headers.insert(Header {
+                key,
+                value: Some(value.as_ref()),
+            });
+        }
+        let mut record: BaseRecord<'_, [u8], [u8], Box<Ticket>> =
+            BaseRecord::with_opaque_to(&message.topic, Box::new(ticket))
+                .payload(message.payload.as_slice())
+                .headers(headers);
+        if let Some(key) = &message.key {
+            record = record.key(key.as_slice());
+        }
+        match client.send(record) {
+            Ok(()) => Enqueued::Taken,
+            Err((error, _)) => match code_of(&error) {
+                Code::QUEUE_FULL => Enqueued::Full,
+                code => Enqueued::Refused(code),
+            },
+        }
+    }
+
+    fn close(self) {
+        drop(self);
+    }
+}
+
+impl Drop for KafkaProducer {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            client.purge(PurgeConfig::default().queue().inflight());
+            // Before the thread is told: the last reference must be the thread's.
+            drop(client);
+            self.closing.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// The thread of one producer.
+struct Poller {
+    id: ProducerId,
+    client: Arc<BaseProducer<Context>>,
+    closing: Arc<AtomicBool>,
+    reports: Arc<dyn Reports>,
+    _alive: Alive,
+}
+
+impl Poller {
+    fn run(self) {
+        while !self.closing.load(Ordering::Acquire) {
+            self.client.poll(POLL);
+        }
+        let since = Instant::now();
+        while self.client.in_flight_count() > 0 && since.elapsed() < LAST_REPORTS {
+            self.client.poll(Duration::from_millis(10));
+        }
+        self.reports.closed(self.id);
+        // Here `self.client` is dropped, which may take as long as it likes.
+    }
+}
+
+struct Context {
+    id: ProducerId,
+    reports: Arc<dyn Reports>,
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = Box<Ticket>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Box<Ticket>) {
+        let result = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(code_of(error)),
+        };
+        self.reports.report(Report {
+            producer: self.id,
+            ticket: *ticket,
+            result,
+        });
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error => tracing::warn!(facility, "librdkafka: {text}"),
+            RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!(facility, "librdkafka: {text}");
+            }
+            RDKafkaLogLevel::Debug => tracing::debug!(facility, "librdkafka: {text}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.reports.trouble(self.id, code_of(&error), reason);
+    }
+}
+
+/// The code in an error; `_FAIL` for what has none.
+fn code_of(error: &KafkaError) -> Code {
+    let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+    Code(code as i32)
+}

@@ -1,0 +1,222 @@
+//! What the publisher holds of each lane: its window, its course, its place in the spool, its own producer if need be.
+
+use super::{
+    broker::Producer,
+    classify::{Class, Code},
+    mailbox::ProducerId,
+    plan::{Course, Mode, Route, routes},
+    properties::{Queue, message_max_bytes},
+    status,
+    window::{Limits, Window},
+};
+use crate::{
+    callback::names::Family,
+    clock::Millis,
+    config::Topics,
+    spool::{Cursor, Next, Record, Seq, Settled},
+};
+use std::{io, sync::Arc};
+
+/// What all windows may hold together; the client's queue is twice as large, since it lets go of a record a little
+/// later than it reports it. Together: the publisher's memory.
+const WINDOWS_BYTES: usize = 16 << 20;
+const WINDOWS_RECORDS: usize = 32 << 10;
+/// Slots for each record in flight: how far a stuck partition may be overtaken by the others of its topic.
+const SPAN: usize = 8;
+/// How many numbers a cursor looks at in one go, so that nobody waits long.
+const LOOK_AT: u64 = 1 << 16;
+
+/// The lanes, and how much each may have under way.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) routes: Vec<Route>,
+    pub(super) limits: Limits,
+    /// For librdkafka.
+    pub(super) queue: Queue,
+}
+
+impl Plan {
+    pub(super) fn new(topics: &Topics, body_bytes: usize) -> Self {
+        let routes = routes(topics);
+        let lanes = routes.iter().filter(|r| r.topic.is_some()).count().max(1);
+        let limits = Limits {
+            records: WINDOWS_RECORDS / lanes,
+            bytes: (WINDOWS_BYTES / lanes).max(message_max_bytes(body_bytes)),
+            span: WINDOWS_RECORDS / lanes * SPAN,
+        };
+        let queue = Queue {
+            records: 2 * lanes * limits.records,
+            bytes: 2 * lanes * limits.bytes,
+        };
+        Self {
+            routes,
+            limits,
+            queue,
+        }
+    }
+}
+
+/// A place in the spool, and the record found there that could not be taken yet.
+#[derive(Debug)]
+pub(super) struct Feed<C> {
+    cursor: C,
+    held: Option<Next>,
+}
+
+impl<C: Cursor> Feed<C> {
+    pub(super) const fn new(cursor: C) -> Self {
+        Self { cursor, held: None }
+    }
+
+    /// Everything up to here was taken or isn't wanted.
+    pub(super) fn passed(&self) -> Seq {
+        match &self.held {
+            Some(next) => before(seq_of(next)),
+            None => self.cursor.passed(),
+        }
+    }
+
+    /// The next wanted entry, at most up to `limit`; none if the cursor has passed what it looked at.
+    pub(super) fn next(
+        &mut self,
+        wanted: &dyn Fn(Family) -> bool,
+        limit: Seq,
+    ) -> io::Result<Option<Next>> {
+        if let Some(held) = self.held.take() {
+            return Ok(Some(held));
+        }
+        if self.cursor.passed() >= limit {
+            return Ok(None);
+        }
+        let limit = limit.min(Seq(self.cursor.passed().0.saturating_add(LOOK_AT)));
+        match self.cursor.next(wanted, limit)? {
+            Next::End => Ok(None),
+            next => Ok(Some(next)),
+        }
+    }
+
+    /// Keeps an entry for the next try.
+    pub(super) fn hold(&mut self, next: Next) {
+        self.held = Some(next);
+    }
+}
+
+/// The number of an entry. [`Next::End`] has none and is never held.
+pub(super) const fn seq_of(next: &Next) -> Seq {
+    match next {
+        Next::Record(record) => record.seq,
+        Next::Corrupt { seq, .. } => *seq,
+        Next::End => Seq(u64::MAX),
+    }
+}
+
+/// The family of an entry.
+pub(super) const fn family_of(next: &Next) -> Option<Family> {
+    match next {
+        Next::Record(record) => Some(record.envelope.family),
+        Next::Corrupt { family, .. } => Some(*family),
+        Next::End => None,
+    }
+}
+
+const fn before(seq: Seq) -> Seq {
+    Seq(seq.0.saturating_sub(1))
+}
+
+/// A lane's own producer, with at most one record in it.
+#[derive(Debug)]
+pub(super) struct Solo<P> {
+    pub(super) producer: Option<(ProducerId, P)>,
+    pub(super) in_flight: Option<Record>,
+}
+
+impl<P: Producer> Solo<P> {
+    /// Lets go of the producer and gives back the record that it had.
+    pub(super) fn close(&mut self) -> Option<Record> {
+        if let Some((_, producer)) = self.producer.take() {
+            producer.close();
+        }
+        self.in_flight.take()
+    }
+}
+
+/// One lane.
+#[derive(Debug)]
+pub(super) struct Lane<C, P> {
+    /// None: its families are `off`.
+    pub(super) topic: Option<Arc<str>>,
+    pub(super) families: Vec<Family>,
+    pub(super) window: Window,
+    pub(super) course: Course,
+    /// A cursor of its own; none while the head cursor serves it.
+    pub(super) own: Option<Feed<C>>,
+    pub(super) solo: Solo<P>,
+    /// When the record was accepted that the lane can't take yet.
+    pub(super) waiting: Option<Millis>,
+    /// The gravest class among its reports since the shared producer began to fail.
+    pub(super) verdict: Option<Class>,
+    last_error: Option<String>,
+}
+
+impl<C: Cursor, P: Producer> Lane<C, P> {
+    pub(super) fn new(route: Route, limits: Limits, settled: &Settled) -> Self {
+        Self {
+            topic: route.topic.map(Into::into),
+            window: Window::new(limits, &route.families, settled),
+            families: route.families,
+            course: Course::default(),
+            own: None,
+            solo: Solo {
+                producer: None,
+                in_flight: None,
+            },
+            waiting: None,
+            verdict: None,
+            last_error: None,
+        }
+    }
+
+    pub(super) const fn is_attached(&self) -> bool {
+        self.own.is_none()
+    }
+
+    /// Whether all that it has met is settled.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_attached() && self.window.is_empty()
+    }
+
+    pub(super) fn failed(&mut self, code: Code) {
+        self.last_error = Some(code.to_string());
+    }
+
+    pub(super) fn failed_for(&mut self, why: String) {
+        self.last_error = Some(why);
+    }
+
+    pub(super) fn worked(&mut self) {
+        self.last_error = None;
+    }
+
+    /// When the oldest record was accepted that isn't settled.
+    pub(super) fn oldest(&self) -> Option<Millis> {
+        self.window.oldest().or(self.waiting)
+    }
+
+    pub(super) fn status(&self, durable_end: Seq) -> status::Lane {
+        let mut settled = Settled::default();
+        self.window.report(&mut settled);
+        let least = self.families.iter().map(|&f| settled.of(f)).min();
+        status::Lane {
+            topic: self.topic.as_deref().map(Into::into),
+            families: self.families.iter().map(|f| f.key()).collect(),
+            state: self.course.mode(),
+            lag: durable_end.0.saturating_sub(least.unwrap_or_default().0),
+            in_flight: self.window.in_flight(),
+            last_error: self.last_error.clone(),
+        }
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.course.mode() == Mode::Blocked
+    }
+}

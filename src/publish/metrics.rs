@@ -1,0 +1,234 @@
+//! What the publisher counts. Every fixed combination of labels exists at 0 from the start.
+
+use super::classify::{Code, Refusal};
+use crate::{callback::names::Family, clock::Millis, config::Topics};
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, core::Collector,
+};
+use std::{collections::BTreeSet, time::Duration};
+
+/// See the module. Clones share the counters.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    published: IntCounterVec,
+    replayed: IntCounterVec,
+    requeued: IntCounterVec,
+    quarantined: IntCounterVec,
+    copies_dropped: IntCounter,
+    discarded: IntCounterVec,
+    errors: IntCounterVec,
+    retries: IntCounter,
+    rebuilds: IntCounter,
+    blocked: IntGaugeVec,
+    partitions_changed: IntCounterVec,
+    end_to_end: Histogram,
+    oldest_pending: Gauge,
+    pending: IntGauge,
+}
+
+impl Metrics {
+    /// Makes and registers them. `pending` is the spool's `livebridge_spool_pending_records`: it goes up there when a
+    /// record becomes durable, and down here when one is settled.
+    ///
+    /// # Errors
+    /// If one of the names is taken in this registry.
+    pub fn register(
+        registry: &Registry,
+        topics: &Topics,
+        pending: IntGauge,
+    ) -> prometheus::Result<Self> {
+        let metrics = Self {
+            published: labelled(
+                registry,
+                "published_total",
+                "Records acked by Kafka, once each.",
+                &["topic"],
+            )?,
+            replayed: labelled(registry, "replayed_total", "Records replayed.", &["topic"])?,
+            requeued: labelled(
+                registry,
+                "requeued_total",
+                "Records put back from the quarantine.",
+                &["topic"],
+            )?,
+            quarantined: labelled(
+                registry,
+                "quarantined_total",
+                "Records put into the local quarantine.",
+                &["reason"],
+            )?,
+            copies_dropped: plain(
+                registry,
+                IntCounter::new(
+                    "livebridge_quarantine_copies_dropped_total",
+                    "Copies for topics.quarantine that were given up; the local quarantine holds the records.",
+                )?,
+            )?,
+            discarded: labelled(
+                registry,
+                "discarded_total",
+                "Records discarded since their family is off.",
+                &["family"],
+            )?,
+            errors: labelled(
+                registry,
+                "publish_errors_total",
+                "Failed delivery reports and refusals, by what they mean.",
+                &["topic", "class", "code"],
+            )?,
+            retries: plain(
+                registry,
+                IntCounter::new(
+                    "livebridge_publish_retries_total",
+                    "Records sent again after their producer ended or refused them.",
+                )?,
+            )?,
+            rebuilds: plain(
+                registry,
+                IntCounter::new(
+                    "livebridge_producer_rebuilds_total",
+                    "Times that the shared producer was replaced.",
+                )?,
+            )?,
+            blocked: plain(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "livebridge_topic_blocked",
+                        "1 while the topic takes nothing: unknown or not authorised.",
+                    ),
+                    &["topic"],
+                )?,
+            )?,
+            partitions_changed: labelled(
+                registry,
+                "topic_partitions_changed_total",
+                "Times that the topic's number of partitions changed: order per stream starts anew.",
+                &["topic"],
+            )?,
+            end_to_end: plain(
+                registry,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "livebridge_end_to_end_seconds",
+                        "From a callback's acceptance to the broker's ack.",
+                    )
+                    .buckets(prometheus::exponential_buckets(0.001, 2.0, 24)?),
+                )?,
+            )?,
+            oldest_pending: plain(
+                registry,
+                Gauge::new(
+                    "livebridge_spool_oldest_pending_timestamp_seconds",
+                    "When the oldest record that isn't settled was accepted; 0 when there is none.",
+                )?,
+            )?,
+            pending,
+        };
+        metrics.at_zero(topics);
+        Ok(metrics)
+    }
+
+    fn at_zero(&self, topics: &Topics) {
+        let names: BTreeSet<_> = topics.families.values().collect();
+        for topic in names {
+            for counter in [
+                &self.published,
+                &self.replayed,
+                &self.requeued,
+                &self.partitions_changed,
+            ] {
+                counter.with_label_values(&[topic]);
+            }
+            self.blocked.with_label_values(&[topic]).set(0);
+        }
+        for reason in ["untypable"].into_iter().chain(
+            [
+                Refusal::TooLarge,
+                Refusal::InvalidRecord,
+                Refusal::InvalidTimestamp,
+                Refusal::Policy,
+            ]
+            .map(Refusal::label),
+        ) {
+            self.quarantined.with_label_values(&[reason]);
+        }
+        for family in Family::ALL {
+            self.discarded.with_label_values(&[family.key()]);
+        }
+    }
+
+    pub(super) fn published(&self, topic: &str, took: Duration) {
+        self.published.with_label_values(&[topic]).inc();
+        self.end_to_end.observe(took.as_secs_f64());
+        self.pending.dec();
+    }
+
+    pub(super) fn quarantined(&self, reason: &str) {
+        self.quarantined.with_label_values(&[reason]).inc();
+        self.pending.dec();
+    }
+
+    pub(super) fn copy_dropped(&self) {
+        self.copies_dropped.inc();
+    }
+
+    pub(super) fn discarded(&self, family: Family) {
+        self.discarded.with_label_values(&[family.key()]).inc();
+        self.pending.dec();
+    }
+
+    /// The spool has counted it as corrupt.
+    pub(super) fn corrupt(&self) {
+        self.pending.dec();
+    }
+
+    pub(super) fn failed(&self, topic: &str, code: Code) {
+        let labels = [topic, code.class().label(), code.label()];
+        self.errors.with_label_values(&labels).inc();
+    }
+
+    pub(super) fn sent_again(&self) {
+        self.retries.inc();
+    }
+
+    pub(super) fn rebuilt(&self) {
+        self.rebuilds.inc();
+    }
+
+    pub(super) fn blocked(&self, topic: &str, blocked: bool) {
+        self.blocked.with_label_values(&[topic]).set(blocked.into());
+    }
+
+    pub(super) fn partitions_changed(&self, topic: &str) {
+        self.partitions_changed.with_label_values(&[topic]).inc();
+    }
+
+    pub(super) fn oldest_pending(&self, oldest: Option<Millis>) {
+        let seconds = oldest.map_or(0.0, |at| Duration::from_millis(at.0).as_secs_f64());
+        self.oldest_pending.set(seconds);
+    }
+
+    /// Records that are durable and not settled, over all families.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        u64::try_from(self.pending.get()).unwrap_or(0)
+    }
+}
+
+fn plain<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn labelled(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntCounterVec> {
+    let opts = Opts::new(format!("livebridge_{name}"), help);
+    plain(registry, IntCounterVec::new(opts, labels)?)
+}
+

@@ -1,0 +1,232 @@
+//! Which lanes there are, and what each may do next: pure, with the time as an argument.
+//!
+//! A lane is a topic; families routed to one topic share it, families that are `off` share one without a topic. What
+//! a lane may do is its [`Course`]:
+//!
+//! ```text
+//!             topic unknown or not authorised            a batch was refused
+//!             ┌──────────────────────────────── Flowing ─────────────────────┐
+//!             ▼                                 ▲  ▲ │                       ▼
+//!  Blocked: probe with the first record ────────┘  │ │ untypable,       Singly: one record at a time, until past
+//!  through a producer of its own, 1 … 60 s         │ │ no room          all that was in flight when it happened
+//!             ▲                                    │ ▼                       │
+//!             └─────────── (from Singly, too)     NoRoom: quarantine full, ◄─┘ refused alone, no room
+//!                                                 try again, 1 … 60 s
+//! ```
+
+use super::{
+    classify::{Class, Refusal},
+    retry::Backoff,
+};
+use crate::{callback::names::Family, config::Topics, spool::Seq};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Time since the publisher started. A plain number, so that a test can make one up.
+pub type Tick = Duration;
+
+/// One lane to be: its topic, and the families that go there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// None: these families are `off`; their records are discarded.
+    pub topic: Option<String>,
+    /// Never empty.
+    pub families: Vec<Family>,
+}
+
+/// The lanes that the settings ask for, ordered by topic, `off` first.
+#[must_use]
+pub fn routes(topics: &Topics) -> Vec<Route> {
+    let mut lanes: BTreeMap<Option<&String>, Vec<Family>> = BTreeMap::new();
+    for &family in Family::ALL {
+        let topic = topics.families.get(&family);
+        lanes.entry(topic).or_default().push(family);
+    }
+    let route = |(topic, families): (Option<&String>, _)| Route {
+        topic: topic.cloned(),
+        families,
+    };
+    lanes.into_iter().map(route).collect()
+}
+
+/// How a lane may send now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// With all others, through the shared producer.
+    Shared,
+    /// One record, through a producer of its own, then wait for its report.
+    Alone,
+    /// Not before this.
+    NotBefore(Tick),
+}
+
+/// The name of a course, for status and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// All is well.
+    Flowing,
+    /// The topic takes nothing; probed from time to time.
+    Blocked,
+    /// One record at a time, since a batch was refused.
+    Singly,
+    /// The quarantine is full; an operator must look.
+    QuarantineFull,
+}
+
+/// What one lane is up to.
+#[derive(Debug)]
+pub struct Course {
+    state: State,
+    backoff: Backoff,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Flowing,
+    Blocked {
+        probe_at: Tick,
+        then_singly: Option<Seq>,
+    },
+    Singly {
+        through: Seq,
+        not_before: Tick,
+    },
+    NoRoom {
+        until: Tick,
+        then_singly: Option<Seq>,
+    },
+}
+
+impl Default for Course {
+    fn default() -> Self {
+        Self {
+            state: State::Flowing,
+            backoff: Backoff::for_probe(),
+        }
+    }
+}
+
+/// What becomes of a record that was refused when nothing else was in its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alone {
+    /// Quarantine it, for this reason.
+    Quarantine(Refusal),
+    /// Send it again, later.
+    Again,
+}
+
+impl Course {
+    /// The state's name.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        match self.state {
+            State::Flowing => Mode::Flowing,
+            State::Blocked { .. } => Mode::Blocked,
+            State::Singly { .. } => Mode::Singly,
+            State::NoRoom { .. } => Mode::QuarantineFull,
+        }
+    }
+
+    /// How the lane may send at `now`. While there is no room, the first record is tried again the way it was before.
+    #[must_use]
+    pub fn way(&self, now: Tick) -> Way {
+        let (not_before, way) = match self.state {
+            State::Flowing => (Tick::ZERO, Way::Shared),
+            State::Blocked { probe_at, .. } => (probe_at, Way::Alone),
+            State::Singly { not_before, .. } => (not_before, Way::Alone),
+            State::NoRoom { until, then_singly } if then_singly.is_some() => (until, Way::Alone),
+            State::NoRoom { until, .. } => (until, Way::Shared),
+        };
+        if now < not_before {
+            Way::NotBefore(not_before)
+        } else {
+            way
+        }
+    }
+
+    /// The shared producer has ended, and this is the gravest class among the reports of this lane's records.
+    /// `passed` is the last record that the lane has met.
+    pub fn shared_failed(&mut self, now: Tick, class: Class, passed: Seq) {
+        match class {
+            Class::Retriable | Class::Fatal => {}
+            Class::Blocked => self.block(now, None),
+            Class::Poison(_) => {
+                self.state = State::Singly {
+                    through: passed,
+                    not_before: now,
+                };
+            }
+        }
+    }
+
+    /// The topic takes nothing, as the client says before anything was sent.
+    pub fn block(&mut self, now: Tick, then_singly: Option<Seq>) {
+        let probe_at = now + self.backoff.next_wait();
+        self.state = State::Blocked {
+            probe_at,
+            then_singly,
+        };
+    }
+
+    /// The record sent alone was acked, or quarantined. `restart` is where the lane goes on.
+    pub fn alone_settled(&mut self, restart: Seq) {
+        self.backoff.reset();
+        self.state = match self.singly_through() {
+            Some(through) if restart < through => State::Singly {
+                through,
+                not_before: Tick::ZERO,
+            },
+            _ => State::Flowing,
+        };
+    }
+
+    /// The record sent alone failed.
+    pub fn alone_failed(&mut self, now: Tick, class: Class) -> Alone {
+        let then_singly = self.singly_through();
+        match class {
+            Class::Poison(refusal) => return Alone::Quarantine(refusal),
+            Class::Blocked => self.block(now, then_singly),
+            Class::Retriable | Class::Fatal => {
+                let not_before = now + self.backoff.next_wait();
+                self.state = match (self.state, then_singly) {
+                    (State::Blocked { .. }, _) | (_, None) => State::Blocked {
+                        probe_at: not_before,
+                        then_singly,
+                    },
+                    (_, Some(through)) => State::Singly {
+                        through,
+                        not_before,
+                    },
+                };
+            }
+        }
+        Alone::Again
+    }
+
+    /// The quarantine had no room for the lane's next record.
+    pub fn no_room(&mut self, now: Tick) {
+        self.state = State::NoRoom {
+            until: now + self.backoff.next_wait(),
+            then_singly: self.singly_through(),
+        };
+    }
+
+    /// The quarantine took the record that had to wait, or the record didn't need it after all.
+    pub fn room_again(&mut self) {
+        if let State::NoRoom { then_singly, .. } = self.state {
+            self.backoff.reset();
+            self.state = then_singly.map_or(State::Flowing, |through| State::Singly {
+                through,
+                not_before: Tick::ZERO,
+            });
+        }
+    }
+
+    const fn singly_through(&self) -> Option<Seq> {
+        match self.state {
+            State::Flowing => None,
+            State::Singly { through, .. } => Some(through),
+            State::Blocked { then_singly, .. } | State::NoRoom { then_singly, .. } => then_singly,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The producer's librdkafka properties: those of the user first, then the ones that the promise depends on.
+
+use crate::config;
+use rdkafka::ClientConfig;
+
+/// Room for key, headers and framing beside a body of `limits.body_bytes`.
+const OVERHEAD_BYTES: usize = 64 * 1024;
+
+/// (property, why a user can't set it)
+const REFUSED: &[(&str, &str)] = &[
+    ("bootstrap.servers", BROKERS),
+    ("metadata.broker.list", BROKERS),
+    ("enable.idempotence", ORDER),
+    ("enable.gapless.guarantee", ORDER),
+    ("max.in.flight", ONE_IN_FLIGHT),
+    ("max.in.flight.requests.per.connection", ONE_IN_FLIGHT),
+    ("queuing.strategy", ORDER),
+    ("acks", ACKS),
+    ("request.required.acks", ACKS),
+    ("message.timeout.ms", NEVER_GIVE_UP),
+    ("delivery.timeout.ms", NEVER_GIVE_UP),
+    ("retries", NEVER_GIVE_UP),
+    ("message.send.max.retries", NEVER_GIVE_UP),
+    ("delivery.report.only.error", "every ack must be reported, since only an ack settles a record"),
+    ("partitioner", "a stream must go to the partition that Java clients choose, and stay there"),
+    ("allow.auto.create.topics", "a mistyped topic must show as an error, not become a new topic"),
+    ("message.max.bytes", "it follows limits.body_bytes"),
+    ("message.copy.max.bytes", "records are copied: the spool reads on"),
+    ("queue.buffering.max.messages", WINDOWS),
+    ("queue.buffering.max.kbytes", WINDOWS),
+    ("statistics.interval.ms", "livebridge has its own metrics"),
+    ("transactional.id", TRANSACTIONS),
+    ("transaction.timeout.ms", TRANSACTIONS),
+    ("test.mock.num.brokers", "it replaces the brokers by a mock, where records are lost"),
+    ("test.mock.broker.rtt", "it replaces the brokers by a mock, where records are lost"),
+];
+
+const BROKERS: &str = "set kafka.bootstrap_servers instead";
+const ORDER: &str = "the order per stream depends on it";
+const ONE_IN_FLIGHT: &str = "with more than one request under way, a broker may take a new producer's second batch \
+     after it refused the first, and the order per stream is lost";
+const ACKS: &str = "a record is settled only when all in-sync replicas have it";
+const NEVER_GIVE_UP: &str = "a record is tried until Kafka takes it; a timeout never settles one";
+const WINDOWS: &str = "it follows from the windows of the lanes";
+const TRANSACTIONS: &str = "transactions belong to delivery = \"exactly-once\", which sets it";
+
+/// Why this librdkafka property can't be set under `kafka.properties`; none if it can.
+#[must_use]
+pub fn refused_property(name: &str) -> Option<&'static str> {
+    let found = REFUSED.iter().find(|(refused, _)| *refused == name);
+    found.map(|(_, why)| *why)
+}
+
+/// How much the producer may hold: above what the windows of all lanes can sum up to, so that the queue is never the
+/// narrower one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// Records.
+    pub records: usize,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+/// The largest message that the client takes.
+#[must_use]
+pub const fn message_max_bytes(body_bytes: usize) -> usize {
+    body_bytes.saturating_add(OVERHEAD_BYTES)
+}
+
+/// The user's properties, then ours.
+#[must_use]
+pub fn client_config(kafka: &config::Kafka, body_bytes: usize, queue: Queue) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    for (name, value) in [
+        ("client.id", "livebridge"),
+        ("compression.codec", "lz4"),
+        // A broker that comes back is found within two seconds.
+        ("reconnect.backoff.max.ms", "2000"),
+        // How long an unknown topic may be a topic that was just made.
+        ("topic.metadata.propagation.max.ms", "10000"),
+        ("socket.keepalive.enable", "true"),
+    ] {
+        client.set(name, value);
+    }
+    for (name, value) in &kafka.properties {
+        client.set(name.as_str(), value.expose());
+    }
+    // `retries` stays at librdkafka's default, which is the most there is.
+    for (name, value) in [
+        ("bootstrap.servers", kafka.bootstrap_servers.clone()),
+        ("enable.idempotence", "true".into()),
+        ("enable.gapless.guarantee", "true".into()),
+        ("max.in.flight.requests.per.connection", "1".into()),
+        ("acks", "all".into()),
+        ("message.timeout.ms", "0".into()),
+        ("retries", i32::MAX.to_string()),
+        ("queuing.strategy", "fifo".into()),
+        ("partitioner", "murmur2_random".into()),
+        ("allow.auto.create.topics", "false".into()),
+        ("delivery.report.only.error", "false".into()),
+        ("statistics.interval.ms", "0".into()),
+        ("message.max.bytes", message_max_bytes(body_bytes).to_string()),
+        ("queue.buffering.max.messages", queue.records.to_string()),
+        ("queue.buffering.max.kbytes", queue.bytes.div_ceil(1024).to_string()),
+    ] {
+        client.set(name, value);
+    }
+    client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    fn with(properties: &[(&str, &str)]) -> ClientConfig {
+        let kafka = config::Kafka {
+            bootstrap_servers: "127.0.0.1:1".into(),
+            properties: properties
+                .iter()
+                .map(|&(k, v)| (k.to_owned(), Secret::new(v)))
+                .collect(),
+        };
+        let queue = Queue {
+            records: 1000,
+            bytes: 1 << 20,
+        };
+        client_config(&kafka, 960 * 1024, queue)
+    }
+
+    #[test]
+    fn a_user_cannot_undo_what_the_promise_depends_on() {
+        let client = with(&[("acks", "0"), ("message.timeout.ms", "5"), ("linger.ms", "7")]);
+        assert_eq!(client.get("acks"), Some("all"));
+        assert_eq!(client.get("message.timeout.ms"), Some("0"));
+        assert_eq!(client.get("linger.ms"), Some("7"));
+    }
+
+    #[test]
+    fn every_property_is_known_to_librdkafka_and_what_is_fixed_is_refused() {
+        let ours = with(&[]);
+        ours.create::<rdkafka::producer::BaseProducer>()
+            .expect("librdkafka takes the properties");
+        let free = [
+            "client.id",
+            "compression.codec",
+            "reconnect.backoff.max.ms",
+            "topic.metadata.propagation.max.ms",
+            "socket.keepalive.enable",
+        ];
+        for name in ours.config_map().keys() {
+            let refused = refused_property(name).is_some();
+            assert_eq!(refused, !free.contains(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! The publisher as one step at a time: what arrived goes in, records go out, and it says when to come back.
+//!
+//! It reads no clock of its own for waiting and starts no thread, so a test drives it through a simulated day with a
+//! broker that fails as its seed says. `feed` is its other half: reading, sending, setting aside.
+
+use super::{
+    Fault, Left,
+    broker::Broker,
+    classify::Code,
+    copies::Copies,
+    lane::{Feed, Lane, Plan},
+    mailbox::{Mail, ProducerId, Report, Reports, Ticket},
+    message::Message,
+    metrics::Metrics,
+    plan::Tick,
+    retry::Backoff,
+    status,
+};
+use crate::{
+    callback::names::Family,
+    clock::Clock,
+    spool::{Outlet, Reason, Record, Settled},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How often the checkpoint is written and the status renewed, at most.
+pub(super) const TICK: Duration = Duration::from_millis(200);
+/// For a closing producer; it says itself that it is done after two seconds at the latest.
+pub(super) const CLOSING_MAX: Duration = Duration::from_secs(3);
+
+/// How records become messages. [`super::message::Rendering`] but for tests.
+pub(super) trait Render: Send + 'static {
+    fn message(&self, record: &Record, topic: &Arc<str>) -> Result<Message, Reason>;
+    fn quarantine_copy(&self, record: &Record, reason: &Reason) -> Option<Message>;
+}
+
+/// The shared producer.
+#[derive(Debug)]
+pub(super) enum Shared<P> {
+    Open(ProducerId, P),
+    Closing { id: ProducerId, until: Tick },
+    Waiting { until: Tick },
+}
+
+/// What to do after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Come back when something arrives, at the latest at this time (none: only then).
+    Wait(Option<Tick>),
+    /// Asked to stop, and there is nothing left, or no time.
+    Stop,
+}
+
+/// The parts that a publisher works with.
+pub(super) struct Parts<O, B, R> {
+    pub(super) outlet: O,
+    pub(super) broker: B,
+    pub(super) render: R,
+    pub(super) copies: Box<dyn Copies>,
+    pub(super) reports: Arc<dyn Reports>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Metrics,
+}
+
+/// See the module.
+pub(super) struct Publisher<O: Outlet, B: Broker, R> {
+    pub(super) parts: Parts<O, B, R>,
+    pub(super) lanes: Vec<Lane<O::Cursor, B::Producer>>,
+    pub(super) head: Feed<O::Cursor>,
+    /// Since when the head cursor waits for a full window.
+    pub(super) stalled: Option<Tick>,
+    pub(super) shared: Shared<B::Producer>,
+    pub(super) wake: Option<Tick>,
+    /// Something has changed since the last tick.
+    pub(super) moved: bool,
+    pub(super) backoff: Backoff,
+    pub(super) producers: u64,
+    pub(super) written: Settled,
+    pub(super) tick_at: Tick,
+    /// Ticks so far: the status is worth a look when it has changed.
+    pub(super) ticks: u64,
+    pub(super) kafka: status::Kafka,
+    stop_at: Option<Tick>,
+}
+
+impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
+    pub(super) fn new(plan: Plan, parts: Parts<O, B, R>) -> Self {
+        let settled = parts.outlet.settled_at_start();
+        let mut lanes: Vec<Lane<O::Cursor, B::Producer>> = plan
+            .routes
+            .into_iter()
+            .map(|route| Lane::new(route, plan.limits, &settled))
+            .collect();
+        // The head cursor starts where the foremost lane goes on; the others catch up with cursors of their own.
+        let head = lanes.iter().map(|lane| lane.window.restart()).max();
+        let head = head.unwrap_or_default();
+        for lane in &mut lanes {
+            let restart = lane.window.restart();
+            if restart < head {
+                lane.own = Some(Feed::new(parts.outlet.cursor(restart)));
+            }
+        }
+        Self {
+            head: Feed::new(parts.outlet.cursor(head)),
+            parts,
+            lanes,
+            stalled: None,
+            shared: Shared::Waiting { until: Tick::ZERO },
+            wake: None,
+            moved: true,
+            backoff: Backoff::for_producer(),
+            producers: 0,
+            written: settled,
+            tick_at: Tick::ZERO,
+            ticks: 0,
+            stop_at: None,
+            kafka: status::Kafka::default(),
+        }
+    }
+
+    /// Takes what arrived, does what can be done at `now`, says when to come back.
+    pub(super) fn step(&mut self, now: Tick, mail: Mail) -> Result<Step, Fault> {
+        self.wake = None;
+        self.take_mail(now, mail)?;
+        self.tend_shared(now);
+        self.feed(now)?;
+        self.tick(now)?;
+        if let Some(stop_at) = self.stop_at {
+            if now >= stop_at || self.is_empty() {
+                return Ok(Step::Stop);
+            }
+            self.wake_at(stop_at);
+        }
+        Ok(Step::Wait(self.wake))
+    }
+
+    /// The last checkpoint, and the end of all producers. [`Self::closing`] says when they are done.
+    pub(super) fn close(&mut self, now: Tick) -> Result<(), Fault> {
+        self.checkpoint()?;
+        self.end_shared(now);
+        for lane in &mut self.lanes {
+            lane.solo.close();
+        }
+        Ok(())
+    }
+
+    /// Acks that still come while the producers close are worth having.
+    pub(super) fn closing(&mut self, now: Tick, mail: Mail) -> Result<Option<Tick>, Fault> {
+        for report in mail.reports {
+            if self.is_shared(report.producer) && report.result.is_ok() {
+                self.acked(report.ticket);
+            }
+        }
+        match self.shared {
+            Shared::Closing { id, until } if now < until && !mail.closed.contains(&id) => {
+                Ok(Some(until))
+            }
+            _ => {
+                self.checkpoint()?;
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) fn left(&self) -> Left {
+        Left {
+            records: self.parts.metrics.pending(),
+        }
+    }
+
+    pub(super) fn status(&self) -> status::Status {
+        let end = self.parts.outlet.durable_end();
+        let mut kafka = self.kafka.clone();
+        kafka.producer = match self.shared {
+            Shared::Open(..) => status::Producer::Open,
+            Shared::Closing { .. } => status::Producer::Closing,
+            Shared::Waiting { .. } => status::Producer::Waiting,
+        };
+        status::Status {
+            kafka,
+            lanes: self.lanes.iter().map(|lane| lane.status(end)).collect(),
+        }
+    }
+
+    /// How far everything is settled. Never goes back.
+    pub(super) fn settled(&self) -> Settled {
+        let mut settled = self.written;
+        for lane in &self.lanes {
+            lane.window.report(&mut settled);
+        }
+        settled
+    }
+
+    pub(super) fn wake_at(&mut self, at: Tick) {
+        self.wake = Some(self.wake.map_or(at, |other| other.min(at)));
+    }
+
+    /// Everything durable is settled.
+    fn is_empty(&self) -> bool {
+        self.head.passed() >= self.parts.outlet.durable_end()
+            && self.lanes.iter().all(Lane::is_idle)
+    }
+
+    pub(super) fn lane_of(&self, family: Family) -> usize {
+        let at = self.lanes.iter().position(|l| l.families.contains(&family));
+        // Routes cover every family.
+        at.unwrap_or_default()
+    }
+
+    fn take_mail(&mut self, now: Tick, mail: Mail) -> Result<(), Fault> {
+        if let Some(within) = mail.stop_within {
+            let at = now + within;
+            self.stop_at = Some(self.stop_at.map_or(at, |other| other.min(at)));
+        }
+        if let Some((code, reason)) = mail.trouble {
+            if code == Code::ALL_BROKERS_DOWN {
+                self.kafka.reachable = Some(false);
+            }
+            self.kafka.last_error = Some(format!("{code}: {reason}"));
+            self.moved = true;
+        }
+        for report in mail.reports {
+            self.moved = true;
+            self.take_report(now, report)?;
+        }
+        for id in mail.closed {
+            if matches!(self.shared, Shared::Closing { id: closing, .. } if closing == id) {
+                self.shared_ended(now);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_shared(&self, id: ProducerId) -> bool {
+        match self.shared {
+            Shared::Open(shared, _) | Shared::Closing { id: shared, .. } => shared == id,
+            Shared::Waiting { .. } => false,
+        }
+    }
+
+    fn take_report(&mut self, now: Tick, report: Report) -> Result<(), Fault> {
+        if self.is_shared(report.producer) {
+            match report.result {
+                Ok(()) => {
+                    self.acked(report.ticket);
+                    if matches!(self.shared, Shared::Open(..)) {
+                        self.backoff.reset();
+                    }
+                }
+                Err(code) => {
+                    self.blame(self.lane_of(report.ticket.family), code);
+                    self.end_shared(now);
+                }
+            }
+            return Ok(());
+        }
+        let at = self.lane_of(report.ticket.family);
+        let theirs = self.lanes.get_mut(at).and_then(|lane| {
+            let (id, _) = lane.solo.producer.as_ref()?;
+            let same = *id == report.producer;
+            lane.solo
+                .in_flight
+                .take_if(|record| same && record.seq == report.ticket.seq)
+        });
+        match (theirs, report.result) {
+            // Of a producer that has ended: its records are due again already.
+            (None, _) => Ok(()),
+            (Some(_), Ok(())) => {
+                self.acked(report.ticket);
+                self.alone_settled(at);
+                Ok(())
+            }
+            (Some(record), Err(code)) => self.alone_failed(now, at, &record, code),
+        }
+    }
+
+    /// An ack: the only way to be published.
+    fn acked(&mut self, ticket: Ticket) {
+        let at = self.lane_of(ticket.family);
+        let now = self.parts.clock.now();
+        self.kafka.reachable = Some(true);
+        self.kafka.last_error = None;
+        if let Some(lane) = self.lanes.get_mut(at) {
+            let accepted_at = lane.window.settle(ticket.family, ticket.seq);
+            lane.worked();
+            let topic = lane.topic.as_deref().unwrap_or_default();
+            self.parts.metrics.published(topic, now.since(accepted_at));
+        }
+    }
+
+    /// Notes an error for the lane; what it means for its course is decided when the shared producer has ended.
+    pub(super) fn blame(&mut self, at: usize, code: Code) {
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return;
+        };
+        if code.is_purge() {
+            return;
+        }
+        let topic = lane.topic.as_deref().unwrap_or_default();
+        self.parts.metrics.failed(topic, code);
+        if lane.verdict.is_none() {
+            tracing::warn!(topic, code = %code, class = code.class().label(), "a record was not taken");
+        }
+        lane.failed(code);
+        lane.verdict = lane.verdict.max(Some(code.class()));
+    }
+}

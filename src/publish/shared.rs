@@ -1,0 +1,144 @@
+//! The life of the shared producer, and the regular tick: checkpoint, gauges.
+
+use super::{
+    Fault,
+    broker::{Broker, OpenError, Producer},
+    classify::Class,
+    lane::{Feed, Lane},
+    mailbox::ProducerId,
+    plan::Tick,
+    publisher::{CLOSING_MAX, Publisher, Render, Shared, TICK},
+};
+use crate::spool::Outlet;
+use std::{mem, sync::Arc};
+
+impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
+    /// Opens the next producer when it is time, and gives up waiting for one that doesn't end.
+    pub(super) fn tend_shared(&mut self, now: Tick) {
+        match self.shared {
+            Shared::Open(..) => {}
+            Shared::Closing { until, .. } if now >= until => self.shared_ended(now),
+            Shared::Closing { until, .. } => self.wake_at(until),
+            Shared::Waiting { until } if now >= until => self.open_shared(now),
+            Shared::Waiting { until } => self.wake_at(until),
+        }
+    }
+
+    fn open_shared(&mut self, now: Tick) {
+        self.moved = true;
+        match self.open() {
+            Ok((id, producer)) => self.shared = Shared::Open(id, producer),
+            Err(error) => {
+                tracing::warn!(%error, "trying again later");
+                self.kafka.last_error = Some(error.to_string());
+                let until = now + self.backoff.next_wait();
+                self.shared = Shared::Waiting { until };
+                self.wake_at(until);
+            }
+        }
+    }
+
+    /// A new producer with a number of its own.
+    pub(super) fn open(
+        &mut self,
+    ) -> Result<(ProducerId, B::Producer), OpenError> {
+        self.producers += 1;
+        let id = ProducerId(self.producers);
+        let reports = Arc::clone(&self.parts.reports);
+        let producer = self.parts.broker.open(id, reports)?;
+        Ok((id, producer))
+    }
+
+    /// Something failed: from here on nothing is enqueued, what it holds is thrown away, and every lane goes back to
+    /// what isn't settled. Missing reports aren't waited for beyond `CLOSING_MAX`; some never come.
+    pub(super) fn end_shared(&mut self, now: Tick) {
+        let until = now + CLOSING_MAX;
+        if let Shared::Open(id, _) = self.shared
+            && let Shared::Open(_, producer) =
+                mem::replace(&mut self.shared, Shared::Closing { id, until })
+        {
+            self.moved = true;
+            producer.close();
+            self.wake_at(until);
+        }
+    }
+
+    /// The shared producer has ended. Each lane starts again at its contiguous settlement.
+    pub(super) fn shared_ended(&mut self, now: Tick) {
+        self.moved = true;
+        self.kafka.rebuilds += 1;
+        self.parts.metrics.rebuilt();
+        for at in 0..self.lanes.len() {
+            let Some(lane) = self.lanes.get_mut(at) else {
+                continue;
+            };
+            // A lane with a record in a producer of its own has none in the shared one.
+            if lane.solo.in_flight.is_some() {
+                continue;
+            }
+            let class = lane.verdict.take().unwrap_or(Class::Retriable);
+            lane.course.shared_failed(now, class, lane.window.passed());
+            self.go_back(at);
+            self.show_blocked(at);
+        }
+        let until = now + self.backoff.next_wait();
+        tracing::info!(wait = ?(until.saturating_sub(now)), "the producer is replaced");
+        self.shared = Shared::Waiting { until };
+        self.wake_at(until);
+    }
+
+    /// What the lane had sent is due again; a cursor of its own starts before the first of it.
+    pub(super) fn go_back(&mut self, at: usize) {
+        let head = self.head.passed();
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return;
+        };
+        lane.window.rewind();
+        let restart = lane.window.restart();
+        if !lane.is_attached() || restart < head {
+            lane.own = Some(Feed::new(self.parts.outlet.cursor(restart)));
+        }
+    }
+
+    /// Writes the checkpoint and renews the gauges, not more often than each [`TICK`].
+    pub(super) fn tick(&mut self, now: Tick) -> Result<(), Fault> {
+        if !self.moved {
+            return Ok(());
+        }
+        if now < self.tick_at {
+            self.wake_at(self.tick_at);
+            return Ok(());
+        }
+        self.moved = false;
+        self.tick_at = now + TICK;
+        self.ticks += 1;
+        let oldest = self.lanes.iter().filter_map(Lane::oldest).min();
+        self.parts.metrics.oldest_pending(oldest);
+        self.checkpoint()
+    }
+
+    /// Stores how far everything is settled, if that has changed.
+    pub(super) fn checkpoint(&mut self) -> Result<(), Fault> {
+        let settled = self.settled();
+        if settled != self.written {
+            let end = self.parts.outlet.durable_end();
+            assert!(settled.most() <= end, "a checkpoint must never lead");
+            self.parts.outlet.checkpoint(&settled).map_err(Fault::Checkpoint)?;
+            self.written = settled;
+        }
+        Ok(())
+    }
+
+    pub(super) fn show_blocked(&self, at: usize) {
+        if let Some(lane) = self.lanes.get(at)
+            && let Some(topic) = lane.topic.as_deref()
+        {
+            self.parts.metrics.blocked(topic, lane.is_blocked());
+        }
+    }
+
+    pub(super) fn topic(&self, at: usize) -> &str {
+        let lane = self.lanes.get(at);
+        lane.and_then(|l| l.topic.as_deref()).unwrap_or_default()
+    }
+}
