@@ -217,6 +217,18 @@ pub fn check(text: &str) -> Result<(), Malformed> {
     scanner.end()
 }
 
+/// As [`check`], for a value that will stand inside `outside` other objects or arrays: those count towards
+/// [`MAX_DEPTH`].
+///
+/// # Errors
+/// If it isn't one JSON value, or too deep for that place.
+pub fn check_inside(text: &str, outside: usize) -> Result<(), Malformed> {
+    let mut scanner = Scanner::new(text);
+    scanner.space();
+    scanner.value(outside)?;
+    scanner.end()
+}
+
 /// The JSON texts of an array's elements, each without the white space around it.
 ///
 /// # Errors

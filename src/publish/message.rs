@@ -2,19 +2,35 @@
 //!
 //! A record whose body can't be typed yields a [`Reason`] instead, with which the lane puts it into quarantine.
 
+mod blank;
+mod headers;
+
 use crate::{
-    callback::names::Family,
+    callback::{
+        event::{Event, Untypable, stream_key},
+        json::{Document, Malformed},
+        names::{EventName, Family},
+    },
     config::{Config, Payload},
     spool::{Reason, Record},
 };
+use blank::blanked;
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 /// The mark of a replayed record.
 pub const REPLAYED: &str = "livebridge-replayed";
-/// The mark of a record that was put back from the quarantine.
+/// The mark of a record that was put back from the quarantine; its value is when.
 pub const REQUEUED: &str = "livebridge-requeued";
 /// The mark of a message that only proves permission.
 pub const PROBE: &str = "livebridge-probe";
+/// On a quarantine copy: the label of its [`Reason`].
+pub const REASON: &str = "livebridge-reason";
+/// On a quarantine copy: the text of its [`Reason`].
+pub const DETAIL: &str = "livebridge-detail";
+/// On a quarantine copy: the topic that it was meant for.
+pub const TOPIC: &str = "livebridge-topic";
+/// On a quarantine copy whose value was cut: how many bytes the whole had.
+pub const TRUNCATED: &str = "livebridge-truncated";
 
 /// The name and value of a header.
 pub type Header = (&'static str, Cow<'static, [u8]>);
@@ -41,6 +57,17 @@ pub struct Rendering {
     quarantine: Option<Arc<str>>,
 }
 
+/// Why a record has no typed event.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("the body is {0}")]
+    Malformed(#[from] Malformed),
+    #[error(transparent)]
+    Untypable(#[from] Untypable),
+    #[error("the event can't be written: {0}")]
+    Unwritable(#[from] serde_json::Error),
+}
+
 impl Rendering {
     /// After the settings.
     #[must_use]
@@ -64,23 +91,46 @@ impl Rendering {
         self.topics.get(&family)
     }
 
-    /// The message for a record on this topic.
+    /// The message for a record on this topic, that of the family stored with the record.
     ///
     /// # Errors
-    /// If the callback can't be typed: the reason is for the quarantine, `untypable`.
+    /// If the callback can't be typed, whatever `payload` says: the reason is for the quarantine, `untypable`.
     pub fn message(&self, record: &Record, topic: &Arc<str>) -> Result<Message, Reason> {
-        // Only the shape, for those who build on it; the typed value follows.
-        let _ = (&self.payload, &self.redact);
-        Ok(Message {
-            topic: Arc::clone(topic),
-            key: None,
-            headers: vec![("ce_id", record.ce_id.to_string().into_bytes().into())],
-            payload: record.envelope.body.to_vec(),
+        self.render(record, topic).map_err(|fault| Reason {
+            label: "untypable",
+            detail: fault.to_string(),
+            topic: topic.to_string(),
         })
     }
 
-    /// The copy of a quarantined record for `topics.quarantine`, its value cut to at most `max_value_bytes`; none if
-    /// that is `off`.
+    fn render(&self, record: &Record, topic: &Arc<str>) -> Result<Message, Fault> {
+        let document = Document::parse(&record.envelope.body)?;
+        let mut event = Event::parse(&document)?;
+        let key = stream_key(&document);
+        let headers = headers::of(
+            record,
+            &document,
+            event.name(),
+            event.time(),
+            key.as_deref(),
+        );
+        let payload = match self.payload {
+            Payload::Typed => {
+                event.redact(&self.redact);
+                serde_json::to_vec(&event)?
+            }
+            Payload::Raw => blanked(&document, &[]),
+        };
+        Ok(Message {
+            topic: Arc::clone(topic),
+            key: key.map(|key| key.into_owned().into_bytes()),
+            headers,
+            payload,
+        })
+    }
+
+    /// The copy of a quarantined record for `topics.quarantine`: the body as received, with `sign` and what `redact` names
+    /// blanked, cut to at most `max_value_bytes`. None if that topic is `off`.
     #[must_use]
     pub fn quarantine_copy(
         &self,
@@ -89,12 +139,54 @@ impl Rendering {
         max_value_bytes: usize,
     ) -> Option<Message> {
         let topic = Arc::clone(self.quarantine.as_ref()?);
-        let _ = (record, reason, max_value_bytes);
+        let document = Document::parse(&record.envelope.body).ok();
+        let key = document.as_ref().and_then(stream_key);
+        let mut headers = document.as_ref().map_or_else(Vec::new, |document| {
+            let event = Event::parse(document).ok();
+            let name = event
+                .as_ref()
+                .map_or_else(|| name_of(document), Event::name);
+            let time = event.as_ref().and_then(Event::time);
+            headers::of(record, document, name, time, key.as_deref())
+        });
+        headers.push((REASON, reason.label.as_bytes().into()));
+        headers.push((DETAIL, reason.detail.clone().into_bytes().into()));
+        headers.push((TOPIC, reason.topic.clone().into_bytes().into()));
+        let redact = match self.payload {
+            Payload::Typed => &*self.redact,
+            Payload::Raw => &[],
+        };
+        // A body that can't be read might hide its signature anywhere: then the headers have to do.
+        let mut payload = document
+            .as_ref()
+            .map_or_else(Vec::new, |document| blanked(document, redact));
+        if payload.len() > max_value_bytes {
+            let whole = payload.len().to_string();
+            headers.push((TRUNCATED, whole.into_bytes().into()));
+            cut(&mut payload, max_value_bytes);
+        }
         Some(Message {
             topic,
-            key: None,
-            headers: Vec::new(),
-            payload: Vec::new(),
+            key: key.map(|key| key.into_owned().into_bytes()),
+            headers,
+            payload,
         })
     }
 }
+
+/// The kind that the body names, even where it can't be typed as that.
+fn name_of(document: &Document<'_>) -> EventName {
+    crate::callback::event::event_type(document)
+        .map_or(EventName::Unknown, EventName::from_event_type)
+}
+
+/// At most `max` bytes, and no half character at the end.
+fn cut(text: &mut Vec<u8>, max: usize) {
+    text.truncate(max);
+    if let Err(e) = std::str::from_utf8(text) {
+        text.truncate(e.valid_up_to());
+    }
+}
+
+#[cfg(test)]
+mod tests;
