@@ -8,7 +8,7 @@ mod keys;
 mod tencent_css;
 
 pub use explain::Explanation;
-pub use keys::{Key, Keys};
+pub use keys::Keys;
 pub use tencent_css::{TencentCss, sign};
 
 use super::{

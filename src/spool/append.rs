@@ -2,9 +2,13 @@
 
 use super::record::{CeId, Envelope, Seq};
 use crate::callback::names::EventName;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -88,6 +92,23 @@ pub(in crate::spool) struct Append {
     pub(in crate::spool) _bytes: OwnedSemaphorePermit,
 }
 
+/// The writer's word on a callback that it was handed: durable, or why not. Holds no [`Appender`], so that waiting for
+/// it doesn't keep the writer from ending.
+#[derive(Debug)]
+#[must_use = "it says whether the callback is durable"]
+pub struct Receipt(oneshot::Receiver<Result<Durable, AppendError>>);
+
+impl Future for Receipt {
+    type Output = Result<Durable, AppendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A writer that died drops its end: the caller hears Stopped, never a false yes.
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|said| said.unwrap_or(Err(AppendError::Stopped)))
+    }
+}
+
 /// The door's handle. When the last one is dropped, the writer syncs and answers what it has, and ends.
 #[derive(Debug, Clone)]
 pub struct Appender {
@@ -118,6 +139,19 @@ impl Appender {
         event: EventName,
         envelope: Envelope,
     ) -> Result<Durable, AppendError> {
+        self.submit(ce_id, event, envelope)?.await
+    }
+
+    /// Hands a callback to the writer, which keeps it whatever becomes of the receipt.
+    ///
+    /// # Errors
+    /// At once, if the queue is full or the writer has ended.
+    pub fn submit(
+        &self,
+        ce_id: CeId,
+        event: EventName,
+        envelope: Envelope,
+    ) -> Result<Receipt, AppendError> {
         let cost = u32::try_from(envelope.body.len().max(1)).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes)
             .try_acquire_many_owned(cost)
@@ -136,8 +170,7 @@ impl Appender {
                 mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
                 mpsc::error::TrySendError::Closed(_) => AppendError::Stopped,
             })?;
-        // A writer that died drops `done`: the caller hears Stopped, never a false yes.
-        receipt.await.unwrap_or(Err(AppendError::Stopped))
+        Ok(Receipt(receipt))
     }
 
     /// Whether the spool takes no new record now. A duplicate of something durable is answered all the same, so
@@ -145,5 +178,63 @@ impl Appender {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.full.load(Ordering::Acquire)
+    }
+}
+
+/// A writer for tests of the door: what arrives is answered as the test says.
+#[cfg(test)]
+pub(crate) mod fake {
+    use super::*;
+
+    /// The other end of an [`Appender`].
+    #[derive(Debug)]
+    pub(crate) struct FakeWriter {
+        waiting: mpsc::Receiver<Command>,
+        last: Seq,
+    }
+
+    /// A callback that waits for the test's word.
+    #[derive(Debug)]
+    pub(crate) struct Waiting {
+        pub(crate) ce_id: CeId,
+        pub(crate) event: EventName,
+        pub(crate) envelope: Envelope,
+        seq: Seq,
+        done: oneshot::Sender<Result<Durable, AppendError>>,
+    }
+
+    impl FakeWriter {
+        pub(crate) fn new(records: usize, bytes: usize) -> (Appender, Self) {
+            let (appender, waiting) = Appender::new(records, bytes, Arc::default());
+            let last = Seq(0);
+            (appender, Self { waiting, last })
+        }
+
+        /// The next callback; none when every appender is gone.
+        pub(crate) async fn next(&mut self) -> Option<Waiting> {
+            match self.waiting.recv().await? {
+                Command::Append(append) => {
+                    self.last = self.last.next();
+                    Some(Waiting {
+                        ce_id: append.ce_id,
+                        event: append.event,
+                        envelope: append.envelope,
+                        seq: self.last,
+                        done: append.done,
+                    })
+                }
+                Command::Forget { .. } => None,
+            }
+        }
+    }
+
+    impl Waiting {
+        pub(crate) fn durable(self, how: How) {
+            let _ = self.done.send(Ok(Durable::after_sync(self.seq, how)));
+        }
+
+        pub(crate) fn fail(self, why: AppendError) {
+            let _ = self.done.send(Err(why));
+        }
     }
 }

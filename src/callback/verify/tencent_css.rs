@@ -94,7 +94,7 @@ fn md5_of(value: &str) -> Option<[u8; 16]> {
 fn matching(keys: &Keys, t: &str, signature: &[u8; 16]) -> Option<usize> {
     let mut found = None;
     for (index, key) in keys.iter().enumerate() {
-        let matches: bool = digest(key.secret.expose(), t).ct_eq(signature).into();
+        let matches: bool = digest(key.key.expose(), t).ct_eq(signature).into();
         if matches && found.is_none() {
             found = Some(index);
         }

@@ -12,7 +12,7 @@ fn keys(texts: &[&str]) -> Keys {
             key: Secret::new(*key),
         })
         .collect();
-    Keys::new(&named, [])
+    Keys::new(named)
 }
 
 fn policy(unsigned: &[i64]) -> Policy {
@@ -217,28 +217,6 @@ fn with_auth_off_nothing_is_checked() {
         (taken.key(), taken.expired_by(), taken.event_type()),
         (None, None, Some(100))
     );
-}
-
-#[test]
-fn keys_are_named_in_order_and_after_their_file_and_never_shown() {
-    let named = NamedKey {
-        name: "2026-11".into(),
-        key: Secret::new("k1"),
-    };
-    let keys = Keys::new(
-        &[named],
-        [("css.keys", "\n k2\r\n\nk3\n"), ("empty", " \n")],
-    );
-    let seen: Vec<_> = keys.iter().map(|k| (&*k.name, k.secret.expose())).collect();
-    assert_eq!(
-        seen,
-        [
-            ("2026-11", "k1"),
-            ("css.keys-1", "k2"),
-            ("css.keys-2", "k3")
-        ]
-    );
-    assert!(!format!("{keys:?}").contains("k2"));
 }
 
 #[test]

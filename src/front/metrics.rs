@@ -1,0 +1,152 @@
+//! The door's own metrics. Resolved once: counting a request costs no look-up by label.
+
+use super::problem::Problem;
+use crate::callback::{names::SourceName, verify::Refused};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use std::time::Duration;
+
+/// The label of requests whose path names no configured source.
+const NO_SOURCE: &str = "none";
+
+/// The door's metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    requests: Vec<(Option<SourceName>, ByCode)>,
+    duration: Histogram,
+    failures: IntCounterVec,
+    key_matches: IntCounterVec,
+    clock_offset: IntGauge,
+    pub(super) reload_failures: IntCounter,
+    pub(super) connections: IntGauge,
+    pub(super) connections_refused: IntCounter,
+}
+
+/// The counters of one source by status: 200 first, then [`Problem::CODES`].
+#[derive(Debug)]
+struct ByCode(Vec<(u16, IntCounter)>);
+
+impl Metrics {
+    /// Registers all of them, at 0 for every configured source.
+    ///
+    /// # Errors
+    /// If the registry has metrics of these names already.
+    pub fn register(registry: &Registry, sources: &[SourceName]) -> prometheus::Result<Self> {
+        let vec = |name: &str, help: &str, labels: &[&str]| {
+            let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(vec.clone()))?;
+            prometheus::Result::Ok(vec)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            prometheus::Result::Ok(gauge)
+        };
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            prometheus::Result::Ok(counter)
+        };
+        let requests = vec(
+            "livebridge_http_requests_total",
+            "Requests on the callbacks' listener by answer; source \"none\": no configured source was named.",
+            &["source", "code"],
+        )?;
+        let failures = vec(
+            "livebridge_signature_failures_total",
+            "Callbacks that were not authentic, by reason.",
+            &["source", "reason"],
+        )?;
+        let key_matches = vec(
+            "livebridge_signature_key_matches_total",
+            "Signatures that a key made, by the key's configured name.",
+            &["source", "key"],
+        )?;
+        for source in sources {
+            for reason in Refused::LABELS {
+                failures.with_label_values(&[source.as_str(), reason]);
+            }
+        }
+        let named = sources.iter().map(|source| Some(source.clone()));
+        Ok(Self {
+            requests: std::iter::once(None)
+                .chain(named)
+                .map(|source| {
+                    let counters = ByCode::resolve(&requests, source.as_ref());
+                    (source, counters)
+                })
+                .collect(),
+            duration: duration(registry)?,
+            failures,
+            key_matches,
+            clock_offset: gauge(
+                "livebridge_sender_clock_offset_seconds",
+                "How far the sender's clock was ahead of ours at the last signed callback: t less its validity less now.",
+            )?,
+            reload_failures: counter(
+                "livebridge_config_reload_failures_total",
+                "Readings of a key file that failed or found no key; the old keys stay.",
+            )?,
+            connections: gauge(
+                "livebridge_http_connections",
+                "Open connections on the callbacks' listener.",
+            )?,
+            connections_refused: counter(
+                "livebridge_http_connections_refused_total",
+                "Connections closed at once, since their address had as many as it may have.",
+            )?,
+        })
+    }
+
+    pub(super) fn answered(&self, source: Option<&SourceName>, code: u16, after: Duration) {
+        let of = self
+            .requests
+            .iter()
+            .find(|(name, _)| name.as_ref() == source);
+        let counter = of.and_then(|(_, by)| by.0.iter().find(|(known, _)| *known == code));
+        if let Some((_, counter)) = counter {
+            counter.inc();
+        }
+        self.duration.observe(after.as_secs_f64());
+    }
+
+    pub(super) fn not_authentic(&self, source: &SourceName, why: Refused) {
+        self.failures
+            .with_label_values(&[source.as_str(), why.label()])
+            .inc();
+    }
+
+    /// The counter of a key; there at 0 from now on.
+    pub(super) fn key_matches(&self, source: &SourceName, key: &str) -> IntCounter {
+        self.key_matches.with_label_values(&[source.as_str(), key])
+    }
+
+    pub(super) fn clock_offset(&self, seconds: i64) {
+        self.clock_offset.set(seconds);
+    }
+
+    pub(super) fn reload_failed(&self) {
+        self.reload_failures.inc();
+    }
+}
+
+impl ByCode {
+    fn resolve(requests: &IntCounterVec, source: Option<&SourceName>) -> Self {
+        let source = source.map_or(NO_SOURCE, SourceName::as_str);
+        let codes = std::iter::once(200).chain(Problem::CODES);
+        let of = |code: u16| requests.with_label_values(&[source, &code.to_string()]);
+        Self(codes.map(|code| (code, of(code))).collect())
+    }
+}
+
+fn duration(registry: &Registry) -> prometheus::Result<Histogram> {
+    let opts = HistogramOpts::new(
+        "livebridge_http_request_duration_seconds",
+        "From the end of a request's head to its answer.",
+    );
+    let buckets = vec![
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    ];
+    let histogram = Histogram::with_opts(opts.buckets(buckets))?;
+    registry.register(Box::new(histogram.clone()))?;
+    Ok(histogram)
+}
