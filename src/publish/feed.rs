@@ -262,7 +262,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         record: &Record,
         code: Code,
     ) -> Result<Took, Fault> {
-        let idle = self.lanes.get(at).is_some_and(|l| l.window.in_flight() == 0);
+        let idle = self
+            .lanes
+            .get(at)
+            .is_some_and(|l| l.window.in_flight() == 0);
         self.moved = true;
         match code.class() {
             Class::Poison(refusal) => {

@@ -11,7 +11,7 @@ use crate::{
         json::{Document, Malformed},
         names::{EventName, Family},
     },
-    config::{Config, Payload},
+    config::{Config, Payload, Topics},
     spool::{Reason, Record},
 };
 use blank::blanked;
@@ -72,16 +72,18 @@ impl Rendering {
     /// After the settings.
     #[must_use]
     pub fn new(config: &Config) -> Self {
+        Self::of(config.payload, &config.redact, &config.topics)
+    }
+
+    /// After these settings alone.
+    #[must_use]
+    pub fn of(payload: Payload, redact: &[String], topics: &Topics) -> Self {
+        let named = |(&family, topic): (&Family, &String)| (family, topic.as_str().into());
         Self {
-            payload: config.payload,
-            redact: config.redact.clone().into(),
-            topics: config
-                .topics
-                .families
-                .iter()
-                .map(|(&family, topic)| (family, topic.as_str().into()))
-                .collect(),
-            quarantine: config.topics.quarantine.as_deref().map(Into::into),
+            payload,
+            redact: redact.into(),
+            topics: topics.families.iter().map(named).collect(),
+            quarantine: topics.quarantine.as_deref().map(Into::into),
         }
     }
 

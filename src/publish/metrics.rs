@@ -231,4 +231,3 @@ fn labelled(
     let opts = Opts::new(format!("livebridge_{name}"), help);
     plain(registry, IntCounterVec::new(opts, labels)?)
 }
-

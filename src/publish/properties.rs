@@ -21,18 +21,36 @@ const REFUSED: &[(&str, &str)] = &[
     ("delivery.timeout.ms", NEVER_GIVE_UP),
     ("retries", NEVER_GIVE_UP),
     ("message.send.max.retries", NEVER_GIVE_UP),
-    ("delivery.report.only.error", "every ack must be reported, since only an ack settles a record"),
-    ("partitioner", "a stream must go to the partition that Java clients choose, and stay there"),
-    ("allow.auto.create.topics", "a mistyped topic must show as an error, not become a new topic"),
+    (
+        "delivery.report.only.error",
+        "every ack must be reported, since only an ack settles a record",
+    ),
+    (
+        "partitioner",
+        "a stream must go to the partition that Java clients choose, and stay there",
+    ),
+    (
+        "allow.auto.create.topics",
+        "a mistyped topic must show as an error, not become a new topic",
+    ),
     ("message.max.bytes", "it follows limits.body_bytes"),
-    ("message.copy.max.bytes", "records are copied: the spool reads on"),
+    (
+        "message.copy.max.bytes",
+        "records are copied: the spool reads on",
+    ),
     ("queue.buffering.max.messages", WINDOWS),
     ("queue.buffering.max.kbytes", WINDOWS),
     ("statistics.interval.ms", "livebridge has its own metrics"),
     ("transactional.id", TRANSACTIONS),
     ("transaction.timeout.ms", TRANSACTIONS),
-    ("test.mock.num.brokers", "it replaces the brokers by a mock, where records are lost"),
-    ("test.mock.broker.rtt", "it replaces the brokers by a mock, where records are lost"),
+    (
+        "test.mock.num.brokers",
+        "it replaces the brokers by a mock, where records are lost",
+    ),
+    (
+        "test.mock.broker.rtt",
+        "it replaces the brokers by a mock, where records are lost",
+    ),
 ];
 
 const BROKERS: &str = "set kafka.bootstrap_servers instead";
@@ -99,9 +117,15 @@ pub fn client_config(kafka: &config::Kafka, body_bytes: usize, queue: Queue) -> 
         ("allow.auto.create.topics", "false".into()),
         ("delivery.report.only.error", "false".into()),
         ("statistics.interval.ms", "0".into()),
-        ("message.max.bytes", message_max_bytes(body_bytes).to_string()),
+        (
+            "message.max.bytes",
+            message_max_bytes(body_bytes).to_string(),
+        ),
         ("queue.buffering.max.messages", queue.records.to_string()),
-        ("queue.buffering.max.kbytes", queue.bytes.div_ceil(1024).to_string()),
+        (
+            "queue.buffering.max.kbytes",
+            queue.bytes.div_ceil(1024).to_string(),
+        ),
     ] {
         client.set(name, value);
     }
@@ -130,7 +154,11 @@ mod tests {
 
     #[test]
     fn a_user_cannot_undo_what_the_promise_depends_on() {
-        let client = with(&[("acks", "0"), ("message.timeout.ms", "5"), ("linger.ms", "7")]);
+        let client = with(&[
+            ("acks", "0"),
+            ("message.timeout.ms", "5"),
+            ("linger.ms", "7"),
+        ]);
         assert_eq!(client.get("acks"), Some("all"));
         assert_eq!(client.get("message.timeout.ms"), Some("0"));
         assert_eq!(client.get("linger.ms"), Some("7"));

@@ -39,9 +39,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// A new producer with a number of its own.
-    pub(super) fn open(
-        &mut self,
-    ) -> Result<(ProducerId, B::Producer), OpenError> {
+    pub(super) fn open(&mut self) -> Result<(ProducerId, B::Producer), OpenError> {
         self.producers += 1;
         let id = ProducerId(self.producers);
         let reports = Arc::clone(&self.parts.reports);
@@ -123,7 +121,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         if settled != self.written {
             let end = self.parts.outlet.durable_end();
             assert!(settled.most() <= end, "a checkpoint must never lead");
-            self.parts.outlet.checkpoint(&settled).map_err(Fault::Checkpoint)?;
+            self.parts
+                .outlet
+                .checkpoint(&settled)
+                .map_err(Fault::Checkpoint)?;
             self.written = settled;
         }
         Ok(())

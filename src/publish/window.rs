@@ -277,4 +277,3 @@ impl Track {
         self.slots.binary_search_by_key(&seq, |slot| slot.seq).ok()
     }
 }
-

@@ -3,7 +3,7 @@
 //! Reading is lenient in exactly the ways listed here, and reading what was written yields the same value again, so
 //! that consumers get with serde precisely what was published.
 
-use super::untypable::Untypable;
+use super::{raw, untypable::Untypable};
 use crate::callback::json::{self, Kind};
 use serde::{Serialize, Serializer};
 
@@ -32,6 +32,9 @@ impl<T: Field> Serialize for Written<'_, T> {
 
 /// A way of reading a `T` that differs from the plain one.
 pub(super) trait Reader<T> {
+    /// Whether a value that isn't a `T` after this is a fault, so that consumers can rely on the type.
+    const SURE: bool = true;
+
     /// As in [`Field::read`]; none if the value shall be kept as it is, among the undocumented fields.
     fn read(value: &str) -> Result<Option<T>, Untypable>;
 }
@@ -70,12 +73,17 @@ impl<T: Field> Reader<Vec<T>> for OneOrMany {
     }
 }
 
-/// Seen, but without a documented type: typed when it fits exactly, else kept as it came; never a fault.
+/// Seen, but without a documented type: typed when its text comes out as it went in, else kept as it came; never a fault.
 pub(super) struct Seen;
 
 impl<T: Field> Reader<T> for Seen {
+    const SURE: bool = false;
+
     fn read(value: &str) -> Result<Option<T>, Untypable> {
-        Ok(T::read(value).ok())
+        let same = |read: &T| {
+            serde_json::to_string(&Written(read)).is_ok_and(|text| text == raw::compact(value))
+        };
+        Ok(T::read(value).ok().filter(same))
     }
 }
 

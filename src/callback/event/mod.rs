@@ -232,3 +232,6 @@ impl<'de> Deserialize<'de> for Unknown {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

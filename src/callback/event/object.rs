@@ -261,7 +261,7 @@ macro_rules! object {
             fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 use $crate::callback::event::{object, object::Object, schema::Properties};
                 let mut properties = Properties::new(Self::EVENT, &[$($about,)*]);
-                $(properties.field::<$type>(
+                $(properties.field::<$type, object::reader!($($kind)?)>(
                     generator,
                     object::json_name!($field $($json)?),
                     &[$($doc,)*],

@@ -126,7 +126,7 @@ impl Other {
 }
 
 /// The text without white space between tokens.
-fn compact(text: &str) -> String {
+pub(super) fn compact(text: &str) -> String {
     let mut compact = String::with_capacity(text.len());
     let (mut quoted, mut escaped) = (false, false);
     compact.extend(text.chars().filter(|&c| {

@@ -3,7 +3,7 @@
 //! All documented fields but `event_type` are optional and may be null, and others may be there: a schema says what a
 //! consumer can rely on, and the sender promises no more.
 
-use super::{Event, Unknown};
+use super::{Event, Unknown, field::Reader};
 use crate::callback::names::EventName;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Map, Value, json};
@@ -32,13 +32,17 @@ impl Properties {
     }
 
     /// Adds a field with the lines of its documentation.
-    pub(super) fn field<T: JsonSchema>(
+    pub(super) fn field<T: JsonSchema, R: Reader<T>>(
         &mut self,
         generator: &mut SchemaGenerator,
         name: &str,
         about: &[&str],
     ) {
-        let mut schema = generator.subschema_for::<Option<T>>();
+        let mut schema = if R::SURE {
+            generator.subschema_for::<Option<T>>()
+        } else {
+            Schema::default()
+        };
         schema.insert("description".into(), prose(about).into());
         self.fields.insert(name.into(), schema.to_value());
     }
