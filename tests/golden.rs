@@ -3,6 +3,11 @@
 //! See `tests/golden/README.md`. What comes out must also fit the published JSON Schema, and read back with the public
 //! types must be exactly what was published.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "outside test functions too, a test's fault is a panic"
+)]
+
 mod schema_check;
 
 use livebridge::{
