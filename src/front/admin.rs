@@ -171,3 +171,76 @@ async fn run(socket: TcpStream, admin: Arc<Admin>) {
         tracing::debug!(%why, "an admin connection broke");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use std::sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    };
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn admin(reasons: &Arc<Mutex<Vec<&'static str>>>, started: &Arc<AtomicBool>) -> Admin {
+        let reasons = Arc::clone(reasons);
+        let health = Health::new(
+            Box::new(move || reasons.lock().unwrap().clone()),
+            Arc::clone(started),
+            Box::new(|| serde_json::json!({"spool": {"full": false}})),
+        );
+        Admin::new(crate::metrics::registry().unwrap(), health).unwrap()
+    }
+
+    #[tokio::test]
+    async fn probes_say_started_and_ready_and_why_not() {
+        let reasons = Arc::new(Mutex::new(vec![]));
+        let started = Arc::new(AtomicBool::new(false));
+        let admin = admin(&reasons, &started);
+        let get = async |path| {
+            let answer = admin.answer(&Method::GET, path);
+            let status = answer.status().as_u16();
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        assert_eq!(get("/livez").await.0, 200);
+        assert_eq!(get("/startupz").await.0, 503);
+        assert_eq!(get("/readyz").await, (503, "not ready: starting\n".into()));
+        started.store(true, Ordering::Release);
+        assert_eq!(get("/startupz").await.0, 200);
+        assert_eq!(get("/readyz").await.0, 200);
+        assert!(get("/metrics").await.1.contains("livebridge_ready 1"));
+        *reasons.lock().unwrap() = vec!["full", "leaving"];
+        assert_eq!(
+            get("/readyz").await,
+            (503, "not ready: full, leaving\n".into())
+        );
+        assert!(get("/metrics").await.1.contains("livebridge_ready 0"));
+        assert!(get("/status").await.1.contains("\"full\": false"));
+        assert_eq!(get("/").await.0, 404);
+        assert_eq!(admin.answer(&Method::POST, "/livez").status(), 405);
+    }
+
+    #[tokio::test]
+    async fn it_listens_until_it_is_stopped() {
+        let started = Arc::new(AtomicBool::new(true));
+        let admin = Arc::new(admin(&Arc::default(), &started));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let served = tokio::spawn(serve(listener, admin, stopped));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client
+            .write_all(b"GET /livez HTTP/1.0\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.contains("200 OK") && answer.ends_with("ok\n"),
+            "{answer}"
+        );
+        stop.send_replace(true);
+        served.await.unwrap();
+    }
+}

@@ -65,3 +65,6 @@ async fn closing(phase: &mut watch::Receiver<Phase>) -> Instant {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! A door on an ephemeral port, the spool's end in the test's hand, and a client that speaks raw HTTP.
+
+use crate::{
+    callback::names::{EventName, SourceName},
+    clock::{Clock, Millis},
+    config::{Auth, Http, Limits, NamedKey, Secret, Source, SourceKind, keys::KeyFileError},
+    front::{Door, Metrics, Parts, Phase, off::Off, serve},
+    metrics::{Callbacks, Outcome},
+    spool::{How, append::fake::FakeWriter},
+};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+    time,
+};
+
+pub(super) const SIGN: &str = "40994cf0dff5bdb781e083f6699f3d05";
+pub(super) const NOW: Millis = Millis(1_750_000_000_500);
+/// Nothing here takes nearly as long, unless it hangs.
+pub(super) const LONG: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Millis {
+        NOW
+    }
+}
+
+pub(super) struct Settings {
+    pub(super) http: Http,
+    pub(super) limits: Limits,
+    pub(super) sources: Vec<Source>,
+    pub(super) off: Off,
+    pub(super) queue: usize,
+}
+
+pub(super) fn source(name: &str) -> Source {
+    Source {
+        name: SourceName::parse(name).unwrap(),
+        kind: SourceKind::TencentCss,
+        auth: Auth::Required,
+        path_token: None,
+        unsigned_events: BTreeSet::new(),
+        keys: vec![NamedKey {
+            name: "key-1".into(),
+            key: Secret::new("relaykey01"),
+        }],
+        key_files: vec![],
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let secret = Source {
+            path_token: Some(Secret::new("s3cret")),
+            unsigned_events: BTreeSet::from([314]),
+            ..source("secret")
+        };
+        Self {
+            http: Http {
+                listen: ([127, 0, 0, 1], 0).into(),
+                header_timeout: LONG,
+                body_timeout: LONG,
+                idle_timeout: 2 * LONG,
+                answer_timeout: LONG,
+            },
+            limits: Limits {
+                body_bytes: 4096,
+                header_bytes: 16 * 1024,
+                connections: 100,
+                connections_per_address: None,
+                inflight_requests: 100,
+                inflight_bytes: 1 << 20,
+            },
+            sources: vec![source("tencent"), secret],
+            off: Off::default(),
+            queue: 100,
+        }
+    }
+}
+
+pub(super) struct Rig {
+    pub(super) address: SocketAddr,
+    pub(super) phase: watch::Sender<Phase>,
+    pub(super) served: JoinHandle<()>,
+    pub(super) metrics: Arc<Metrics>,
+    callbacks: Callbacks,
+    pub(super) registry: prometheus::Registry,
+}
+
+impl Rig {
+    /// A door, and the spool's end of it.
+    pub(super) async fn with_writer(settings: Settings) -> (Self, FakeWriter) {
+        let names: Vec<_> = settings.sources.iter().map(|s| s.name.clone()).collect();
+        let registry = prometheus::Registry::new();
+        let callbacks = Callbacks::register(&registry, &names).unwrap();
+        let metrics = Arc::new(Metrics::register(&registry, &names).unwrap());
+        let (appender, writer) = FakeWriter::new(settings.queue, 1 << 20);
+        let door = Door::new(Parts {
+            http: &settings.http,
+            limits: &settings.limits,
+            sources: &settings.sources,
+            leeway: Duration::from_secs(1200),
+            off: settings.off,
+            appender,
+            clock: Arc::new(Fixed),
+            metrics: Arc::clone(&metrics),
+            callbacks: callbacks.clone(),
+            read_key_file: Arc::new(|_| Err(KeyFileError::Empty)),
+        });
+        let listener = TcpListener::bind(settings.http.listen).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (phase, watched) = watch::channel(Phase::Running);
+        let served = tokio::spawn(serve(listener, Arc::new(door.unwrap()), watched));
+        let rig = Self {
+            address,
+            phase,
+            served,
+            metrics,
+            callbacks,
+            registry,
+        };
+        (rig, writer)
+    }
+
+    /// A door whose spool makes everything durable at once.
+    pub(super) async fn durable(settings: Settings) -> Self {
+        let (rig, mut writer) = Self::with_writer(settings).await;
+        tokio::spawn(async move {
+            while let Some(waiting) = writer.next().await {
+                waiting.durable(How::New);
+            }
+        });
+        rig
+    }
+
+    pub(super) async fn connect(&self) -> Client {
+        let socket = TcpStream::connect(self.address).await.unwrap();
+        Client {
+            socket,
+            buffer: vec![],
+        }
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &str) -> Answer {
+        let mut client = self.connect().await;
+        client.send(&post(path, body)).await;
+        client.answer().await
+    }
+
+    pub(super) fn count(&self, event: EventName, outcome: Outcome) -> u64 {
+        let source = SourceName::parse("tencent").unwrap();
+        self.callbacks.get(&source, event, outcome)
+    }
+
+    /// Waits until it is so.
+    pub(super) async fn until(&self, so: impl Fn(&Self) -> bool) {
+        let wait = async {
+            while !so(self) {
+                time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        time::timeout(LONG, wait).await.expect("it never was so");
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    head: String,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().skip(1);
+        let mut pairs = lines.filter_map(|line| line.split_once(": "));
+        pairs
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    pub(super) fn closes(&self) -> bool {
+        self.header("connection") == Some("close")
+    }
+}
+
+pub(super) struct Client {
+    pub(super) socket: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    pub(super) async fn send(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).await.unwrap();
+    }
+
+    /// The next answer. Panics if there is none, or not in time.
+    pub(super) async fn answer(&mut self) -> Answer {
+        self.next().await.expect("closed without an answer")
+    }
+
+    /// The next answer; none if the connection is closed first.
+    pub(super) async fn next(&mut self) -> Option<Answer> {
+        time::timeout(LONG, async {
+            loop {
+                if let Some(answer) = self.parse() {
+                    return Some(answer);
+                }
+                match self.socket.read_buf(&mut self.buffer).await {
+                    Ok(0) | Err(_) => return None,
+                    Ok(_) => {}
+                }
+            }
+        })
+        .await
+        .expect("neither answered nor closed")
+    }
+
+    fn parse(&mut self) -> Option<Answer> {
+        let text = String::from_utf8(self.buffer.clone()).unwrap();
+        let (head, rest) = text.split_once("\r\n\r\n")?;
+        let answer = Answer {
+            status: head.split(' ').nth(1)?.parse().ok()?,
+            head: head.into(),
+            body: String::new(),
+        };
+        let len: usize = answer
+            .header("content-length")
+            .map_or(0, |n| n.parse().unwrap());
+        let body = rest.get(..len)?.to_owned();
+        self.buffer.drain(..head.len() + 4 + len);
+        Some(Answer { body, ..answer })
+    }
+}
+
+pub(super) fn post(path: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into()
+}
+
+/// A signed callback.
+pub(super) fn signed(event_type: i64) -> String {
+    format!(r#"{{"event_type":{event_type},"stream_id":"s1","t":1750000000,"sign":"{SIGN}"}}"#)
+}
