@@ -19,6 +19,7 @@
 //! the sender has several. Real bodies of events 0, 1, 100 and 349 are known; the other types are after the vendor's
 //! documents alone.
 
+mod asyncapi;
 mod embedded;
 mod field;
 mod intelligence;
@@ -38,6 +39,7 @@ mod stream;
 mod time;
 mod untypable;
 
+pub use asyncapi::asyncapi;
 pub use embedded::Embedded;
 pub use intelligence::*;
 pub use key::stream_key;
@@ -173,6 +175,13 @@ macro_rules! events {
                         }
                         event.other.redact_query(names);
                     }
+                }
+            }
+
+            fn reference(name: EventName, generator: &mut SchemaGenerator) -> Schema {
+                match name {
+                    $(EventName::$kind => generator.subschema_for::<$kind>(),)*
+                    EventName::Unknown => generator.subschema_for::<Unknown>(),
                 }
             }
 
