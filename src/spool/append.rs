@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
+    time::Instant,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -72,21 +73,14 @@ pub enum AppendError {
     Stopped,
 }
 
-/// What waits for the writer.
-#[derive(Debug)]
-pub(in crate::spool) enum Command {
-    /// A callback to make durable.
-    Append(Append),
-    /// A record turned out corrupt: the window must not call the sender's retry a duplicate.
-    Forget { ce_id: CeId, seq: Seq },
-}
-
 /// A callback that waits for its receipt.
 #[derive(Debug)]
 pub(in crate::spool) struct Append {
     pub(in crate::spool) ce_id: CeId,
     pub(in crate::spool) event: EventName,
     pub(in crate::spool) envelope: Envelope,
+    /// When it was handed in, for the latency metric.
+    pub(in crate::spool) at: Instant,
     pub(in crate::spool) done: oneshot::Sender<Result<Durable, AppendError>>,
     /// Its share of the queue's bytes; given back when the writer is done with it.
     pub(in crate::spool) _bytes: OwnedSemaphorePermit,
@@ -112,7 +106,7 @@ impl Future for Receipt {
 /// The door's handle. When the last one is dropped, the writer syncs and answers what it has, and ends.
 #[derive(Debug, Clone)]
 pub struct Appender {
-    queue: mpsc::Sender<Command>,
+    queue: mpsc::Sender<Append>,
     bytes: Arc<Semaphore>,
     full: Arc<AtomicBool>,
 }
@@ -123,7 +117,7 @@ impl Appender {
         records: usize,
         bytes: usize,
         full: Arc<AtomicBool>,
-    ) -> (Self, mpsc::Receiver<Command>) {
+    ) -> (Self, mpsc::Receiver<Append>) {
         let (queue, waiting) = mpsc::channel(records);
         let bytes = Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
         (Self { queue, bytes, full }, waiting)
@@ -161,15 +155,14 @@ impl Appender {
             ce_id,
             event,
             envelope,
+            at: Instant::now(),
             done,
             _bytes: bytes,
         };
-        self.queue
-            .try_send(Command::Append(append))
-            .map_err(|e| match e {
-                mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => AppendError::Stopped,
-            })?;
+        self.queue.try_send(append).map_err(|e| match e {
+            mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => AppendError::Stopped,
+        })?;
         Ok(Receipt(receipt))
     }
 
@@ -189,7 +182,7 @@ pub(crate) mod fake {
     /// The other end of an [`Appender`].
     #[derive(Debug)]
     pub(crate) struct FakeWriter {
-        waiting: mpsc::Receiver<Command>,
+        waiting: mpsc::Receiver<Append>,
         last: Seq,
     }
 
@@ -212,19 +205,15 @@ pub(crate) mod fake {
 
         /// The next callback; none when every appender is gone.
         pub(crate) async fn next(&mut self) -> Option<Waiting> {
-            match self.waiting.recv().await? {
-                Command::Append(append) => {
-                    self.last = self.last.next();
-                    Some(Waiting {
-                        ce_id: append.ce_id,
-                        event: append.event,
-                        envelope: append.envelope,
-                        seq: self.last,
-                        done: append.done,
-                    })
-                }
-                Command::Forget { .. } => None,
-            }
+            let append = self.waiting.recv().await?;
+            self.last = self.last.next();
+            Some(Waiting {
+                ce_id: append.ce_id,
+                event: append.event,
+                envelope: append.envelope,
+                seq: self.last,
+                done: append.done,
+            })
         }
     }
 

@@ -1,9 +1,47 @@
 //! The durable log between the door and Kafka.
+//!
+//! ```text
+//!  Appender ──► writer: dedup window, group commit ──► segments ──► Cursor ──► publisher
+//!                 ▲                                       ▲                       │
+//!               zeros written ahead, indices, deletion: housekeeper ◄── checkpoint ◄┘
+//! ```
+//!
+//! * Formats, pure: [`frame`], [`envelope`], [`segment`], [`index`], [`checkpoint`].
+//! * Deciding, pure: [`scan`] (what a crash left), [`window`] (duplicates), [`view`] (what is where, and settled).
+//! * Doing, over the [`disk`] trait: [`recovery`], [`writer`], [`prepare`], [`housekeeper`], [`cursor`], [`quarantine`].
+//! * Tying: [`store`].
 
 pub mod append;
+mod bytes;
+mod checkpoint;
+mod corrupt;
+mod cursor;
+mod disk;
+mod envelope;
+mod frame;
+mod housekeeper;
+mod identity;
+mod index;
+mod metrics;
+mod opened;
 pub mod outlet;
+mod prepare;
+mod quarantine;
 pub mod record;
+mod recovery;
+mod scan;
+mod segment;
+mod shared;
+mod store;
+mod view;
+mod window;
+mod writer;
 
 pub use append::{AppendError, Appender, Durable, How};
+pub use cursor::LogCursor;
+pub use opened::{OpenError, Opened, Report, Status, StatusSource, Stopped, Threads};
 pub use outlet::{Cursor, Next, Outlet, QuarantineError, Reason, Settled};
+pub use quarantine::Quarantined;
 pub use record::{CeId, Envelope, Record, Seq};
+pub use segment::Instance;
+pub use store::{LogOutlet, Settings, open};

@@ -1,0 +1,228 @@
+//! How far each family is settled, on disk: a preallocated file of two slots, written in turn, so that a torn write leaves the
+//! other one, and that a full disk can't stop it.
+//!
+//! ```text
+//!  0                      4096                   8192
+//!  ├──────────────────────┼──────────────────────┤
+//!  │ slot of even numbers │ slot of odd numbers  │
+//!  └──────────────────────┴──────────────────────┘
+//!  slot: "LBCHECKP", version u32, crc u32, generation u64, families u32 × {code u8, seq u64}, zeros
+//! ```
+
+use super::{
+    bytes::{take, take_u8, take_u32, take_u64},
+    disk::{Dir, Disk, DiskFile, read_all, write_whole},
+    outlet::Settled,
+    record::Seq,
+};
+use crate::callback::names::Family;
+use std::io;
+
+const NAME: &str = "checkpoint";
+const MAGIC: &[u8; 8] = b"LBCHECKP";
+const VERSION: u32 = 1;
+const SLOT: usize = 4096;
+const CRC_AT: usize = 12;
+
+/// The open file.
+pub(in crate::spool) struct Checkpoint {
+    file: Box<dyn DiskFile>,
+    generation: u64,
+    settled: Settled,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::spool) enum Found {
+    /// No file: a new spool.
+    New,
+    /// At least one valid slot.
+    Valid,
+    /// A file without a valid slot: everything in the log counts as unsettled.
+    Damaged,
+}
+
+/// Why it can't be read.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::spool) enum Error {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// Of a later release.
+    #[error("{0}")]
+    Newer(String),
+}
+
+impl Checkpoint {
+    /// Opens the file, or makes it.
+    pub(in crate::spool) fn open(disk: &dyn Disk) -> Result<(Self, Found), Error> {
+        let exists = disk.list(Dir::Root)?.iter().any(|name| name == NAME);
+        let mut slots = Vec::new();
+        if exists {
+            let bytes = read_all(disk, Dir::Root, NAME, u64::MAX)?;
+            for slot in bytes.chunks(SLOT).take(2) {
+                slots.extend(decode(slot)?);
+            }
+        }
+        let newest = slots.into_iter().max_by_key(|(generation, _)| *generation);
+        let (found, (generation, settled)) = match newest {
+            Some(newest) => (Found::Valid, newest),
+            None if exists => (Found::Damaged, (0, Settled::default())),
+            None => (Found::New, (0, Settled::default())),
+        };
+        if found != Found::Valid {
+            let first = encode(0, &settled);
+            write_whole(disk, Dir::Root, NAME, &[&first, &[0; SLOT]])?;
+        }
+        let file = disk.open(Dir::Root, NAME)?;
+        Ok((
+            Self {
+                file,
+                generation,
+                settled,
+            },
+            found,
+        ))
+    }
+
+    /// What is on disk.
+    pub(in crate::spool) const fn settled(&self) -> Settled {
+        self.settled
+    }
+
+    /// Writes and syncs. An error ends the run: what is on disk is unknown.
+    pub(in crate::spool) fn store(
+        &mut self,
+        settled: &Settled,
+        durable_end: Seq,
+    ) -> io::Result<()> {
+        if settled.most() > durable_end {
+            let text = format!(
+                "a checkpoint at record {} would lead the durable end {durable_end}",
+                settled.most()
+            );
+            return Err(io::Error::other(text));
+        }
+        if *settled == self.settled {
+            return Ok(());
+        }
+        let generation = self.generation + 1;
+        let place = (generation % 2) * SLOT as u64;
+        self.file.write_at(&encode(generation, settled), place)?;
+        self.file.sync_data()?;
+        self.generation = generation;
+        self.settled = *settled;
+        Ok(())
+    }
+}
+
+fn encode(generation: u64, settled: &Settled) -> Vec<u8> {
+    let mut slot = Vec::with_capacity(SLOT);
+    slot.extend_from_slice(MAGIC);
+    slot.extend_from_slice(&VERSION.to_le_bytes());
+    slot.extend_from_slice(&[0; 4]);
+    slot.extend_from_slice(&generation.to_le_bytes());
+    let families = u32::try_from(Family::ALL.len()).unwrap_or(u32::MAX);
+    slot.extend_from_slice(&families.to_le_bytes());
+    for family in Family::ALL {
+        slot.push(family.code());
+        slot.extend_from_slice(&settled.of(*family).0.to_le_bytes());
+    }
+    slot.resize(SLOT, 0);
+    let crc = checksum(&slot).to_le_bytes();
+    if let Some(place) = slot.get_mut(CRC_AT..CRC_AT + 4) {
+        place.copy_from_slice(&crc);
+    }
+    slot
+}
+
+/// None for a damaged or unused slot.
+fn decode(slot: &[u8]) -> Result<Option<(u64, Settled)>, Error> {
+    let mut rest = slot;
+    let rest = &mut rest;
+    let start = |rest: &mut &[u8]| Some((take::<8>(rest)?, take_u32(rest)?, take_u32(rest)?));
+    let Some((magic, version, crc)) = start(rest) else {
+        return Ok(None);
+    };
+    if &magic != MAGIC || slot.len() != SLOT || checksum(slot) != crc {
+        return Ok(None);
+    }
+    if version != VERSION {
+        return Err(Error::Newer(format!("checkpoint version {version}")));
+    }
+    let Some((generation, families)) = take_u64(rest).zip(take_u32(rest)) else {
+        return Ok(None);
+    };
+    let mut settled = Settled::default();
+    for _ in 0..families {
+        let Some((code, seq)) = take_u8(rest).zip(take_u64(rest)) else {
+            return Ok(None);
+        };
+        let family =
+            Family::from_code(code).ok_or_else(|| Error::Newer(format!("family number {code}")))?;
+        settled.advance(family, Seq(seq));
+    }
+    Ok(Some((generation, settled)))
+}
+
+fn checksum(slot: &[u8]) -> u32 {
+    let (before, rest) = slot.split_at_checked(CRC_AT).unwrap_or_default();
+    crc32c::crc32c_append(crc32c::crc32c(before), rest.get(4..).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::RealDisk;
+    use super::*;
+
+    fn settled(n: u64) -> Settled {
+        let mut settled = Settled::default();
+        Family::ALL
+            .iter()
+            .for_each(|f| settled.advance(*f, Seq(n + u64::from(f.code()))));
+        settled
+    }
+
+    #[test]
+    fn s1_11_the_newest_slot_counts_and_a_damaged_one_leaves_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::new(dir.path()).unwrap();
+        let (mut checkpoint, found) = Checkpoint::open(&disk).unwrap();
+        assert_eq!(found, Found::New);
+        for n in 1..=3 {
+            checkpoint.store(&settled(n * 10), Seq(100)).unwrap();
+            let (again, found) = Checkpoint::open(&disk).unwrap();
+            assert_eq!((again.settled(), found), (settled(n * 10), Found::Valid));
+        }
+        // Generation 3 is in the odd slot; whatever bit of it is hit, generation 2 is what counts.
+        for byte in [0, 9, 13, 17, 30, 4095] {
+            let file = disk.open(Dir::Root, NAME).unwrap();
+            let mut old = [0];
+            file.read_at(&mut old, 4096 + byte).unwrap();
+            file.write_at(&[old[0] ^ 4], 4096 + byte).unwrap();
+            let (again, found) = Checkpoint::open(&disk).unwrap();
+            assert_eq!(
+                (again.settled(), found),
+                (settled(20), Found::Valid),
+                "byte {byte}"
+            );
+            file.write_at(&old, 4096 + byte).unwrap();
+        }
+        let file = disk.open(Dir::Root, NAME).unwrap();
+        file.write_at(&[7; 2 * SLOT], 0).unwrap();
+        assert_eq!(Checkpoint::open(&disk).unwrap().1, Found::Damaged);
+    }
+
+    #[test]
+    fn s1_12_the_checkpoint_never_leads() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::new(dir.path()).unwrap();
+        let (mut checkpoint, _) = Checkpoint::open(&disk).unwrap();
+        let most = settled(10).most();
+        assert!(checkpoint.store(&settled(10), Seq(most.0 - 1)).is_err());
+        assert_eq!(
+            Checkpoint::open(&disk).unwrap().0.settled(),
+            Settled::default()
+        );
+        assert!(checkpoint.store(&settled(10), most).is_ok());
+    }
+}

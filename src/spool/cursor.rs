@@ -1,0 +1,180 @@
+//! Reading the log in order, up to the durable end. Indices say where each record lies and of which family it is: so an unwanted
+//! record costs no read, and a damaged one has a number and a family.
+
+use super::{
+    disk::{Dir, DiskFile},
+    envelope,
+    frame::{self, Decoded},
+    index::Entry,
+    outlet::{Cursor, Next},
+    record::{Record, Seq},
+    segment::Name,
+    shared::{Shared, locked},
+    view::{Ahead, Stretch},
+};
+use crate::callback::names::Family;
+use std::{io, sync::Arc};
+
+/// Bytes read at once.
+const CHUNK: u64 = 1 << 20;
+
+/// See [`Cursor`].
+pub struct LogCursor {
+    shared: Arc<Shared>,
+    passed: Seq,
+    stretch: Option<(Stretch, usize)>,
+    file: Option<(Name, Box<dyn DiskFile>)>,
+    chunk: Vec<u8>,
+    chunk_at: u64,
+}
+
+impl std::fmt::Debug for LogCursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogCursor")
+            .field("passed", &self.passed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LogCursor {
+    pub(in crate::spool) fn new(shared: Arc<Shared>, after: Seq) -> Self {
+        Self {
+            shared,
+            passed: after,
+            stretch: None,
+            file: None,
+            chunk: Vec::new(),
+            chunk_at: 0,
+        }
+    }
+
+    /// Finds the stretch to go on in. None: nothing wanted up to the durable end, which is returned.
+    fn look_ahead(&mut self, wanted: &dyn Fn(Family) -> bool) -> io::Result<Result<(), Seq>> {
+        let mut by_code = [false; Family::ALL.len()];
+        for (place, family) in by_code.iter_mut().zip(Family::ALL) {
+            *place = wanted(*family);
+        }
+        let ahead = locked(&self.shared.view).ahead(self.passed, &by_code);
+        let stretch = match ahead {
+            Ahead::Nothing(durable) => return Ok(Err(durable)),
+            Ahead::Stretch(stretch) => stretch,
+            Ahead::Load(summary) => Stretch {
+                entries: self.shared.load(&summary)?,
+                through: summary.through,
+                summary,
+            },
+        };
+        let at = stretch.entries.partition_point(|e| e.seq <= self.passed);
+        self.stretch = Some((stretch, at));
+        Ok(Ok(()))
+    }
+
+    /// The frame's bytes; fewer if the file is too short.
+    fn read(&mut self, stretch: &Stretch, entry: &Entry) -> io::Result<&[u8]> {
+        let name = stretch.summary.name;
+        if self.file.as_ref().is_none_or(|(open, _)| *open != name) {
+            let file = self.shared.disk.open(Dir::Root, &name.to_string())?;
+            self.file = Some((name, file));
+            self.chunk.clear();
+        }
+        let inside = |at: u64, len: usize| entry.offset >= at && entry.end() <= at + len as u64;
+        if !inside(self.chunk_at, self.chunk.len())
+            && let Some((_, file)) = &self.file
+        {
+            // Nothing past the last entry is read: it may not be durable yet.
+            let last = stretch.entries.last().map_or(0, Entry::end);
+            let len = last
+                .saturating_sub(entry.offset)
+                .min(CHUNK)
+                .max(u64::from(entry.size));
+            self.chunk.resize(usize::try_from(len).unwrap_or(0), 0);
+            let read = file.read_at(&mut self.chunk, entry.offset);
+            self.chunk_at = entry.offset;
+            // After an error nothing of the chunk may be taken for read.
+            self.chunk.truncate(*read.as_ref().unwrap_or(&0));
+            read?;
+        }
+        let start = usize::try_from(entry.offset - self.chunk_at).unwrap_or(usize::MAX);
+        let rest = self.chunk.get(start..).unwrap_or_default();
+        Ok(rest.get(..entry.size as usize).unwrap_or(rest))
+    }
+
+    fn was_removed(&self, stretch: &Stretch, next: &io::Result<Next>) -> bool {
+        next.as_ref()
+            .is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+            && !locked(&self.shared.view).has(stretch.summary.name)
+    }
+
+    fn open_record(&mut self, stretch: &Stretch, entry: &Entry) -> io::Result<Next> {
+        let bytes = self.read(stretch, entry)?;
+        if let Decoded::Record { head, payload, .. } =
+            frame::decode(stretch.summary.name.salt, bytes)
+            && head.seq == entry.seq
+            && head.ce_id == entry.ce_id
+        {
+            let envelope = envelope::decode(payload)
+                .and_then(|parts| parts.to_envelope())
+                .map_err(|why| {
+                    let text =
+                        format!("record {} was written by a later release: {why}", entry.seq);
+                    io::Error::new(io::ErrorKind::InvalidData, text)
+                })?;
+            return Ok(Next::Record(Record {
+                seq: head.seq,
+                ce_id: head.ce_id,
+                accepted_at: head.accepted_at,
+                envelope,
+            }));
+        }
+        let bytes = bytes.to_vec();
+        self.shared.found_corrupt(&stretch.summary, entry, &bytes);
+        Ok(Next::Corrupt {
+            seq: entry.seq,
+            family: entry.family,
+        })
+    }
+}
+
+impl Cursor for LogCursor {
+    fn passed(&self) -> Seq {
+        self.passed
+    }
+
+    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Next> {
+        loop {
+            let Some((stretch, mut at)) = self.stretch.take() else {
+                if self.passed >= limit {
+                    return Ok(Next::End);
+                }
+                if let Err(durable) = self.look_ahead(wanted)? {
+                    self.passed = self.passed.max(durable.min(limit));
+                    return Ok(Next::End);
+                }
+                continue;
+            };
+            while let Some(entry) = stretch.entries.get(at).copied() {
+                if entry.seq > limit {
+                    self.passed = self.passed.max(limit);
+                    self.stretch = Some((stretch, at));
+                    return Ok(Next::End);
+                }
+                if wanted(entry.family) {
+                    let next = self.open_record(&stretch, &entry);
+                    if self.was_removed(&stretch, &next) {
+                        // Wholly settled and gone: nothing of it is left to send.
+                        break;
+                    }
+                    let passed = usize::from(next.is_ok());
+                    if next.is_ok() {
+                        self.passed = entry.seq;
+                    }
+                    self.stretch = Some((stretch, at + passed));
+                    return next;
+                }
+                self.passed = entry.seq;
+                at += 1;
+            }
+            self.passed = self.passed.max(stretch.through.min(limit));
+        }
+    }
+}

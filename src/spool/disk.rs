@@ -1,0 +1,269 @@
+//! Everything the spool asks of a disk: few verbs over one directory with two subdirectories, so that a fake one that
+//! forgets what was not synced, and fails any chosen call, fits on a page. All IO of the spool goes through here,
+//! but for the lock.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// The directories of a spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::spool) enum Dir {
+    /// Segments, indices, the checkpoint, the identity.
+    Root,
+    /// Copies of damaged ranges, for people to look at.
+    Corrupt,
+    /// Records that can't be published.
+    Quarantine,
+}
+
+impl Dir {
+    const fn subdirectory(self) -> &'static str {
+        match self {
+            Self::Root => "",
+            Self::Corrupt => "corrupt",
+            Self::Quarantine => "quarantine",
+        }
+    }
+}
+
+/// What is left on the filesystem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::spool) struct Space {
+    /// Bytes that we may still use.
+    pub(in crate::spool) free: u64,
+    /// Bytes of the whole filesystem.
+    pub(in crate::spool) total: u64,
+}
+
+/// The verbs. Only [`Disk::sync_dir`] makes creations, renames and removals survive a power cut.
+pub(in crate::spool) trait Disk: Send + Sync {
+    /// The names of the files in a directory, unsorted.
+    fn list(&self, dir: Dir) -> io::Result<Vec<String>>;
+    /// A new, empty file; an error if there is one of that name.
+    fn create(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// An existing file, to read and write.
+    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// Gives a file another name, replacing what has it.
+    fn rename(&self, dir: Dir, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, dir: Dir, name: &str) -> io::Result<()>;
+    /// Makes what was done to the names in a directory durable.
+    fn sync_dir(&self, dir: Dir) -> io::Result<()>;
+    /// Space on the filesystem.
+    fn space(&self) -> io::Result<Space>;
+}
+
+/// An open file, read and written at given places.
+pub(in crate::spool) trait DiskFile: Send + Sync {
+    /// Reads some bytes; fewer than asked for only at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes all bytes.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Makes content and length durable.
+    fn sync_data(&self) -> io::Result<()>;
+    /// The length in bytes.
+    fn len(&self) -> io::Result<u64>;
+}
+
+/// Reads a whole file of at most `max` bytes.
+pub(in crate::spool) fn read_all(
+    disk: &dyn Disk,
+    dir: Dir,
+    name: &str,
+    max: u64,
+) -> io::Result<Vec<u8>> {
+    let file = disk.open(dir, name)?;
+    let len = file.len()?;
+    if len > max {
+        let text = format!("{name} has {len} bytes, more than the {max} that it can have");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    let read = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Puts a whole file in place so that a crash leaves either none, the old or the new one: temporary name, sync, rename, sync of
+/// the directory.
+pub(in crate::spool) fn write_whole(
+    disk: &dyn Disk,
+    dir: Dir,
+    name: &str,
+    parts: &[&[u8]],
+) -> io::Result<()> {
+    let temporary = format!("{name}.tmp");
+    let write = || -> io::Result<()> {
+        let file = match disk.create(dir, &temporary) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                disk.remove(dir, &temporary)?;
+                disk.create(dir, &temporary)?
+            }
+            other => other?,
+        };
+        let mut offset = 0;
+        for part in parts {
+            file.write_at(part, offset)?;
+            offset += part.len() as u64;
+        }
+        file.sync_data()?;
+        disk.rename(dir, &temporary, name)
+    };
+    if let Err(e) = write() {
+        // Best effort: what is left of it is removed at the next start.
+        let _ = disk.remove(dir, &temporary);
+        return Err(e);
+    }
+    disk.sync_dir(dir)
+}
+
+/// A real directory.
+#[derive(Debug)]
+pub(in crate::spool) struct RealDisk {
+    root: PathBuf,
+}
+
+impl RealDisk {
+    /// Makes the directories if they aren't there, for us alone (0700).
+    pub(in crate::spool) fn new(root: &Path) -> io::Result<Self> {
+        let disk = Self { root: root.into() };
+        for dir in [Dir::Root, Dir::Corrupt, Dir::Quarantine] {
+            let path = disk.directory(dir);
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)?;
+        }
+        if let Some(parent) = root.canonicalize()?.parent() {
+            // Best effort: the directory above may not be ours to open.
+            let _ = File::open(parent).and_then(|above| above.sync_all());
+        }
+        disk.sync_dir(Dir::Root)?;
+        Ok(disk)
+    }
+
+    fn directory(&self, dir: Dir) -> PathBuf {
+        self.root.join(dir.subdirectory())
+    }
+
+    fn path(&self, dir: Dir, name: &str) -> PathBuf {
+        self.directory(dir).join(name)
+    }
+}
+
+impl Disk for RealDisk {
+    fn list(&self, dir: Dir) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.directory(dir))? {
+            let entry = entry?;
+            if entry.file_type()?.is_file()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn create(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.path(dir, name))?;
+        Ok(Box::new(file))
+    }
+
+    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path(dir, name))?;
+        Ok(Box::new(file))
+    }
+
+    fn rename(&self, dir: Dir, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(dir, from), self.path(dir, to))
+    }
+
+    fn remove(&self, dir: Dir, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(dir, name))
+    }
+
+    fn sync_dir(&self, dir: Dir) -> io::Result<()> {
+        File::open(self.directory(dir))?.sync_all()
+    }
+
+    fn space(&self) -> io::Result<Space> {
+        let found = rustix::fs::statvfs(&self.root)?;
+        Ok(Space {
+            free: found.f_bavail.saturating_mul(found.f_frsize),
+            total: found.f_blocks.saturating_mul(found.f_frsize),
+        })
+    }
+}
+
+impl DiskFile for File {
+    fn read_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<usize> {
+        let wanted = buffer.len();
+        while !buffer.is_empty() {
+            match FileExt::read_at(self, buffer, offset) {
+                Ok(0) => break,
+                Ok(read) => {
+                    offset += read as u64;
+                    buffer = buffer.get_mut(read..).unwrap_or_default();
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(wanted - buffer.len())
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Self::sync_data(self)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn directories_and_files_are_for_us_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("a/spool");
+        let disk = RealDisk::new(&root).unwrap();
+        disk.create(Dir::Corrupt, "x").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&root), 0o700);
+        assert_eq!(mode(&root.join("corrupt")), 0o700);
+        assert_eq!(mode(&root.join("corrupt/x")), 0o600);
+    }
+
+    #[test]
+    fn a_whole_file_replaces_the_old_one_and_leaves_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::new(dir.path()).unwrap();
+        for content in [&b"one"[..], b"two"] {
+            write_whole(&disk, Dir::Root, "f", &[content]).unwrap();
+            assert_eq!(read_all(&disk, Dir::Root, "f", 3).unwrap(), content);
+        }
+        assert_eq!(disk.list(Dir::Root).unwrap(), ["f"]);
+        assert!(read_all(&disk, Dir::Root, "f", 2).is_err());
+    }
+}

@@ -1,0 +1,83 @@
+//! The spool's metrics, all at 0 from the start.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
+
+/// Handles to the metrics.
+#[derive(Debug, Clone)]
+pub(in crate::spool) struct Metrics {
+    pub(in crate::spool) append_seconds: Histogram,
+    pub(in crate::spool) sync_seconds: Histogram,
+    pub(in crate::spool) bytes: IntGauge,
+    pub(in crate::spool) max_bytes: IntGauge,
+    pub(in crate::spool) disk_bytes: IntGauge,
+    /// Goes up here, and down where records are settled.
+    pub(in crate::spool) pending_records: IntGauge,
+    pub(in crate::spool) recovered_records: IntGauge,
+    pub(in crate::spool) corrupt_records: IntCounter,
+    pub(in crate::spool) dedup_evicted: IntCounter,
+    pub(in crate::spool) dedup_entries: IntGauge,
+    pub(in crate::spool) quarantine_bytes: IntGauge,
+}
+
+/// A gauge is signed, bytes are not.
+pub(in crate::spool) fn level(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+impl Metrics {
+    /// Registers all of them.
+    pub(in crate::spool) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(format!("livebridge_{name}"), help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let counter = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
+            let counter = IntCounter::new(format!("livebridge_{name}"), help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let seconds = |name: &str, help: &str| -> prometheus::Result<Histogram> {
+            // 50 microseconds to 26 s, by factors of 2.
+            let buckets = prometheus::exponential_buckets(0.000_05, 2.0, 20)?;
+            let opts = HistogramOpts::new(format!("livebridge_{name}"), help).buckets(buckets);
+            let histogram = Histogram::with_opts(opts)?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok(histogram)
+        };
+        Ok(Self {
+            append_seconds: seconds(
+                "spool_append_seconds",
+                "From handing a callback to the spool to its being durable.",
+            )?,
+            sync_seconds: seconds("spool_sync_seconds", "One write and sync of a batch.")?,
+            bytes: gauge(
+                "spool_bytes",
+                "Bytes of the log from the least settled place to the durable end.",
+            )?,
+            max_bytes: gauge("spool_max_bytes", "The limit of livebridge_spool_bytes.")?,
+            disk_bytes: gauge(
+                "spool_disk_bytes",
+                "Bytes of all segments on disk, those written ahead included.",
+            )?,
+            pending_records: gauge(
+                "spool_pending_records",
+                "Durable records that aren't settled.",
+            )?,
+            recovered_records: gauge(
+                "spool_recovered_records",
+                "Records above their family's checkpoint when the spool was opened.",
+            )?,
+            corrupt_records: counter(
+                "spool_corrupt_records_total",
+                "Acknowledged records found damaged on disk.",
+            )?,
+            dedup_evicted: counter(
+                "dedup_evicted_total",
+                "Callbacks forgotten before their time because there were too many.",
+            )?,
+            dedup_entries: gauge("dedup_entries", "Callbacks in the dedup window.")?,
+            quarantine_bytes: gauge("quarantine_bytes", "Bytes that the local quarantine holds.")?,
+        })
+    }
+}

@@ -1,0 +1,201 @@
+//! The local quarantine: records that can't be published, one fsynced file each, below a limit of its own, swept by nobody but
+//! an operator.
+//!
+//! ```text
+//!  quarantine/00000000000000000042-33e0806ffc6202bba399b46e8f1f3d2a.record
+//!             seq                  ce_id
+//!
+//!  {"seq":42,"ce_id":"33e0…","source":"tencent","family":"recording","received_at":…,"reason":"untypable",…}\n
+//!  the body, byte for byte as received
+//! ```
+
+use super::{
+    disk::{Dir, Disk, write_whole},
+    outlet::{QuarantineError, Reason},
+    record::Record,
+};
+use crate::clock::Millis;
+use serde::{Deserialize, Serialize};
+use std::io;
+
+const SUFFIX: &str = ".record";
+
+/// The first line of a quarantined record. Times are milliseconds since the epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Its number in this spool.
+    pub seq: u64,
+    /// Its identity.
+    pub ce_id: String,
+    /// Who sent it.
+    pub source: String,
+    /// Its family's key.
+    pub family: String,
+    /// When its body was read.
+    pub received_at: u64,
+    /// When the writer took it.
+    pub accepted_at: u64,
+    /// The request's `traceparent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// Why it is here: the label in metrics.
+    pub reason: String,
+    /// What was wrong, for people.
+    pub detail: String,
+    /// The topic that it was meant for.
+    pub topic: String,
+    /// When it was put here.
+    pub at: u64,
+}
+
+/// The store, with its size known.
+pub(in crate::spool) struct Quarantine {
+    bytes: u64,
+    max_bytes: u64,
+}
+
+impl Quarantine {
+    /// Looks at what is there.
+    pub(in crate::spool) fn open(disk: &dyn Disk, max_bytes: u64) -> io::Result<Self> {
+        let mut store = Self {
+            bytes: 0,
+            max_bytes,
+        };
+        for name in disk.list(Dir::Quarantine)? {
+            if name.ends_with(".tmp") {
+                disk.remove(Dir::Quarantine, &name)?;
+            } else if name.ends_with(SUFFIX) {
+                store.bytes += disk.open(Dir::Quarantine, &name)?.len()?;
+            }
+        }
+        Ok(store)
+    }
+
+    pub(in crate::spool) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Puts a record aside, synced. A record that is there already stays as it is.
+    pub(in crate::spool) fn put(
+        &mut self,
+        disk: &dyn Disk,
+        record: &Record,
+        reason: &Reason,
+        now: Millis,
+    ) -> Result<(), QuarantineError> {
+        let name = format!("{:020}-{}{SUFFIX}", record.seq.0, record.ce_id);
+        match disk.open(Dir::Quarantine, &name) {
+            Ok(_) => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e.into()),
+        }
+        let mut line =
+            serde_json::to_vec(&describe(record, reason, now)).map_err(io::Error::from)?;
+        line.push(b'\n');
+        let more = (line.len() + record.envelope.body.len()) as u64;
+        if self.bytes.saturating_add(more) > self.max_bytes {
+            // An operator may have made room meanwhile.
+            *self = Self::open(disk, self.max_bytes)?;
+        }
+        if self.bytes.saturating_add(more) > self.max_bytes {
+            return Err(QuarantineError::Full {
+                bytes: self.bytes,
+                max_bytes: self.max_bytes,
+            });
+        }
+        write_whole(
+            disk,
+            Dir::Quarantine,
+            &name,
+            &[&line, &record.envelope.body],
+        )?;
+        self.bytes += more;
+        Ok(())
+    }
+}
+
+fn describe(record: &Record, reason: &Reason, now: Millis) -> Quarantined {
+    let envelope = &record.envelope;
+    Quarantined {
+        seq: record.seq.0,
+        ce_id: record.ce_id.to_string(),
+        source: envelope.source.as_str().to_owned(),
+        family: envelope.family.key().to_owned(),
+        received_at: envelope.received_at.0,
+        accepted_at: record.accepted_at.0,
+        traceparent: envelope.traceparent.as_deref().map(ToOwned::to_owned),
+        reason: reason.label.to_owned(),
+        detail: reason.detail.clone(),
+        topic: reason.topic.clone(),
+        at: now.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        disk::{RealDisk, read_all},
+        record::{CeId, Envelope, Seq},
+    };
+    use super::*;
+    use crate::callback::names::{Family, SourceName};
+
+    fn record(n: u64, body: &'static [u8]) -> Record {
+        Record {
+            seq: Seq(n),
+            ce_id: CeId([7; 16]),
+            accepted_at: Millis(2),
+            envelope: Envelope {
+                source: SourceName::parse("tencent").unwrap(),
+                family: Family::Recording,
+                received_at: Millis(1),
+                traceparent: None,
+                body: body.into(),
+            },
+        }
+    }
+
+    #[test]
+    fn s3_10_a_record_put_aside_is_there_once_whole_and_the_limit_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::new(dir.path()).unwrap();
+        let reason = Reason {
+            label: "untypable",
+            detail: "no event_type".into(),
+            topic: "t".into(),
+        };
+        let mut store = Quarantine::open(&disk, 500).unwrap();
+        store
+            .put(&disk, &record(42, b"{\"a\":\n1}"), &reason, Millis(3))
+            .unwrap();
+        let held = store.bytes();
+        // Also after a restart.
+        let mut store = Quarantine::open(&disk, 500).unwrap();
+        store
+            .put(&disk, &record(42, b"{\"a\":\n1}"), &reason, Millis(9))
+            .unwrap();
+        assert_eq!((store.bytes(), held), (held, store.bytes()));
+        let name = format!("{:020}-{}.record", 42, CeId([7; 16]));
+        let bytes = read_all(&disk, Dir::Quarantine, &name, 1000).unwrap();
+        let line = bytes.iter().position(|b| *b == b'\n').unwrap();
+        let first: Quarantined = serde_json::from_slice(&bytes[..line]).unwrap();
+        assert_eq!(
+            (first.seq, first.reason.as_str(), first.at),
+            (42, "untypable", 3)
+        );
+        assert_eq!(&bytes[line + 1..], b"{\"a\":\n1}");
+        store
+            .put(&disk, &record(43, b"{}"), &reason, Millis(3))
+            .unwrap();
+        let full = store.put(&disk, &record(44, b"{}"), &reason, Millis(3));
+        assert!(
+            matches!(full, Err(QuarantineError::Full { max_bytes: 500, .. })),
+            "{full:?}"
+        );
+        // What an operator removes makes room.
+        disk.remove(Dir::Quarantine, &name).unwrap();
+        store
+            .put(&disk, &record(44, b"{}"), &reason, Millis(3))
+            .unwrap();
+    }
+}

@@ -1,0 +1,337 @@
+//! Opening a spool, and the publisher's side of it.
+
+use super::{
+    append::Appender,
+    checkpoint::Checkpoint,
+    cursor::LogCursor,
+    disk::{Disk, RealDisk},
+    envelope, frame, housekeeper,
+    identity::{self, Lock},
+    metrics::{Metrics, level},
+    opened::{OpenError, Opened, Report, StatusSource, Stopped, Threads},
+    outlet::{Outlet, QuarantineError, Reason, Settled},
+    prepare::{self, Sizes},
+    quarantine::Quarantine,
+    record::{Record, Seq},
+    recovery::{self, Recovered},
+    shared::{Limits, Parts, Shared, Slot, locked},
+    writer::{self, Start, Writer},
+};
+use crate::{clock::Clock, config, metrics::Callbacks};
+use prometheus::Registry;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::Ordering,
+        mpsc::{Receiver, sync_channel},
+    },
+    thread,
+};
+use tokio::sync::mpsc;
+
+/// What of the settings a spool needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// `spool.*`.
+    pub spool: &'a config::Spool,
+    /// `dedup.*`.
+    pub dedup: config::Dedup,
+    /// `limits.*`: the queue to the writer has the door's limits.
+    pub limits: &'a config::Limits,
+}
+
+/// Opens the spool in `spool.dir`, or makes it: takes the lock, recovers what is there, starts the two threads.
+/// `callbacks` counts accepted and duplicate callbacks; `on_durable` is called after each batch, from the writer's thread, and
+/// must not block.
+///
+/// # Errors
+/// See [`OpenError`]. Nothing acknowledged is lost by an error.
+pub fn open(
+    settings: Settings<'_>,
+    clock: Arc<dyn Clock>,
+    registry: &Registry,
+    callbacks: Callbacks,
+    on_durable: Box<dyn Fn() + Send>,
+) -> Result<Opened, OpenError> {
+    let dir = &settings.spool.dir;
+    let failed = |doing: &str, source| OpenError::Io {
+        dir: dir.clone(),
+        doing: doing.into(),
+        source,
+    };
+    let disk = RealDisk::new(dir).map_err(|e| failed("making the directories", e))?;
+    let lock = Lock::take(dir)
+        .map_err(|e| failed("taking the lock", e))?
+        .ok_or_else(|| OpenError::Locked { dir: dir.clone() })?;
+    let metrics = Metrics::register(registry)?;
+    let ready = make(settings, Arc::new(disk), Some(lock), &*clock, metrics)?;
+    start(ready, settings, clock, callbacks, on_durable).map_err(|e| failed("starting a thread", e))
+}
+
+/// Recovered, with no thread running yet.
+pub(in crate::spool) struct Ready {
+    pub(in crate::spool) shared: Arc<Shared>,
+    pub(in crate::spool) start: Start,
+    pub(in crate::spool) checkpoint: Checkpoint,
+    pub(in crate::spool) quarantine: Quarantine,
+    pub(in crate::spool) report: Report,
+    pub(in crate::spool) wakes: Receiver<()>,
+}
+
+/// Everything of opening but the threads: for simulations too.
+pub(in crate::spool) fn make(
+    settings: Settings<'_>,
+    disk: Arc<dyn Disk>,
+    lock: Option<Lock>,
+    clock: &dyn Clock,
+    metrics: Metrics,
+) -> Result<Ready, OpenError> {
+    let dir = &settings.spool.dir;
+    let failed = |doing: String, source| OpenError::Io {
+        dir: dir.clone(),
+        doing,
+        source,
+    };
+    let spool_id =
+        identity::spool_id(&*disk).map_err(|e| failed("reading the spool's id".into(), e))?;
+    let instance =
+        identity::new_instance().map_err(|e| failed("drawing random bytes".into(), e))?;
+    let corrupt = super::corrupt::CorruptStore::default();
+    let recovered =
+        recovery::recover(&*disk, settings.dedup, clock.now(), &corrupt).map_err(|e| match e {
+            recovery::Error::Io { doing, source } => failed(doing, source),
+            recovery::Error::Newer { file, what } => OpenError::Newer { file, what },
+        })?;
+    let quarantine = Quarantine::open(&*disk, settings.spool.quarantine_max_bytes)
+        .map_err(|e| failed("looking at the quarantine".into(), e))?;
+    let report = report(&recovered, spool_id.clone(), instance.to_string());
+    metrics
+        .recovered_records
+        .set(level(report.recovered_records));
+    metrics.pending_records.set(level(recovered.view.pending()));
+    metrics.corrupt_records.inc_by(report.corrupt_records);
+    metrics
+        .dedup_entries
+        .set(level(report.window_entries as u64));
+    let (wake, wakes) = sync_channel(1);
+    let next_seq = recovered.next_seq();
+    let shared = Arc::new(Shared::new(Parts {
+        disk,
+        limits: limits(settings),
+        metrics,
+        spool_id,
+        instance,
+        view: recovered.view,
+        slot: Slot {
+            ready: None,
+            next_ordinal: recovered.next_ordinal,
+            sizes: sizes(settings),
+        },
+        wake,
+        lock,
+    }));
+    shared
+        .quarantine_bytes
+        .store(quarantine.bytes(), Ordering::Relaxed);
+    // A full disk is no reason not to start: what is there has to be published.
+    if let Err(e) = prepare::ensure_ready(&shared) {
+        shared.set_blocked(Some(format!("no segment can be written ahead: {e}")));
+    }
+    shared.refresh();
+    Ok(Ready {
+        start: Start {
+            window: recovered.window,
+            sources: recovered.sources,
+            next_seq,
+            last_accepted: recovered.last_accepted,
+        },
+        checkpoint: recovered.checkpoint,
+        quarantine,
+        report,
+        wakes,
+        shared,
+    })
+}
+
+const fn payload_max(settings: &Settings<'_>) -> usize {
+    settings.limits.body_bytes + envelope::OVERHEAD_MAX
+}
+
+fn limits(settings: Settings<'_>) -> Limits {
+    Limits {
+        max_bytes: settings.spool.max_bytes,
+        // A restart rebuilds the window from segments.
+        retain: settings.spool.retain.max(settings.dedup.window),
+        payload_max: payload_max(&settings),
+    }
+}
+
+fn sizes(settings: Settings<'_>) -> Sizes {
+    let frame = frame::size_of(payload_max(&settings)) as u64;
+    Sizes::new(
+        settings.spool.segment_bytes,
+        settings.spool.max_bytes,
+        frame,
+    )
+}
+
+fn report(recovered: &Recovered, spool_id: String, instance: String) -> Report {
+    Report {
+        spool_id,
+        instance,
+        segments: recovered.view.segments(),
+        scanned_segments: recovered.scanned_segments,
+        recovered_records: recovered.view.pending() + recovered.corrupt_records,
+        corrupt_records: recovered.corrupt_records,
+        damage: recovered.damage.clone(),
+        torn_bytes: recovered.torn_bytes,
+        window_entries: recovered.window.len(),
+        durable_end: recovered.view.durable().0,
+    }
+}
+
+/// Whatever way a thread ends, the other one and whoever supervises get to know.
+struct Ending {
+    shared: Arc<Shared>,
+    ends: mpsc::Sender<Result<(), Stopped>>,
+    is_writer: bool,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self.ends.try_send(Err(Stopped::Panicked));
+        }
+        if self.is_writer {
+            self.shared.stopping.store(true, Ordering::Release);
+            self.shared.wake_housekeeper();
+        }
+    }
+}
+
+fn start(
+    ready: Ready,
+    settings: Settings<'_>,
+    clock: Arc<dyn Clock>,
+    callbacks: Callbacks,
+    on_durable: Box<dyn Fn() + Send>,
+) -> io::Result<Opened> {
+    let Ready {
+        shared,
+        start,
+        checkpoint,
+        quarantine,
+        report,
+        wakes,
+    } = ready;
+    let (appender, queue) = Appender::new(
+        settings.limits.inflight_requests,
+        settings.limits.inflight_bytes,
+        Arc::clone(&shared.full),
+    );
+    let (ends, ended) = mpsc::channel(2);
+    let ending = |is_writer| Ending {
+        shared: Arc::clone(&shared),
+        ends: ends.clone(),
+        is_writer,
+    };
+    let (writer_ending, housekeeper_ending) = (ending(true), ending(false));
+    let writer = Writer::new(Arc::clone(&shared), start, callbacks, on_durable);
+    let (writer_clock, outlet_clock) = (Arc::clone(&clock), Arc::clone(&clock));
+    let housekeeper = thread::Builder::new()
+        .name("livebridge-housekeeper".into())
+        .spawn(move || {
+            let ending = housekeeper_ending;
+            housekeeper::run(&ending.shared, &wakes, &*clock);
+        })?;
+    let writer = thread::Builder::new()
+        .name("livebridge-spool".into())
+        .spawn(move || {
+            let ending = writer_ending;
+            let result =
+                writer::run(writer, queue, &*writer_clock).map_err(|e| Stopped::Disk(Arc::new(e)));
+            let _ = ending.ends.try_send(result);
+        })?;
+    let of_status = Arc::clone(&shared);
+    Ok(Opened {
+        appender,
+        pending: shared.metrics.pending_records.clone(),
+        outlet: LogOutlet::new(Arc::clone(&shared), checkpoint, quarantine, outlet_clock),
+        threads: Threads {
+            ends: ended,
+            writer,
+            housekeeper,
+        },
+        report,
+        status: StatusSource(Arc::new(move || of_status.status())),
+    })
+}
+
+/// The publisher's side of a real spool.
+pub struct LogOutlet {
+    shared: Arc<Shared>,
+    checkpoint: Checkpoint,
+    quarantine: Quarantine,
+    at_start: Settled,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for LogOutlet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogOutlet").finish_non_exhaustive()
+    }
+}
+
+impl LogOutlet {
+    pub(in crate::spool) fn new(
+        shared: Arc<Shared>,
+        checkpoint: Checkpoint,
+        quarantine: Quarantine,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let at_start = checkpoint.settled();
+        Self {
+            shared,
+            checkpoint,
+            quarantine,
+            at_start,
+            clock,
+        }
+    }
+}
+
+impl Outlet for LogOutlet {
+    type Cursor = LogCursor;
+
+    fn cursor(&self, after: Seq) -> LogCursor {
+        LogCursor::new(Arc::clone(&self.shared), after)
+    }
+
+    fn durable_end(&self) -> Seq {
+        locked(&self.shared.view).durable()
+    }
+
+    fn settled_at_start(&self) -> Settled {
+        self.at_start
+    }
+
+    fn checkpoint(&mut self, settled: &Settled) -> io::Result<()> {
+        let durable = self.durable_end();
+        self.checkpoint.store(settled, durable)?;
+        self.shared.settle(settled)
+    }
+
+    fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<(), QuarantineError> {
+        self.quarantine
+            .put(&*self.shared.disk, record, reason, self.clock.now())?;
+        self.shared
+            .quarantine_bytes
+            .store(self.quarantine.bytes(), Ordering::Relaxed);
+        self.shared
+            .metrics
+            .quarantine_bytes
+            .set(level(self.quarantine.bytes()));
+        Ok(())
+    }
+}
