@@ -34,6 +34,7 @@ const PURE: &[&str] = &[
     "publish/retry.rs",
     "publish/classify.rs",
     "publish/message.rs",
+    "publish/message",
 ];
 
 /// (who, must not know, because)

@@ -243,4 +243,6 @@ impl<'de> Deserialize<'de> for Unknown {
 }
 
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod tests;

@@ -1,8 +1,6 @@
 //! What typing converts, what it keeps, and what it refuses.
 
 use super::*;
-use proptest::{collection::vec, prelude::*};
-use std::collections::BTreeMap;
 
 fn parse(body: &str) -> Result<Event, Untypable> {
     Event::parse(&Document::parse(body.as_bytes()).unwrap())
@@ -247,130 +245,14 @@ fn one_kind_is_not_read_as_another() {
     assert!(serde_json::from_str::<RecordingFile>("[]").is_err());
 }
 
-/// JSON text of any value, numbers in any spelling, names distinct within an object.
-fn json() -> impl Strategy<Value = String> {
-    let number = "-?(0|[1-9][0-9]{0,24})(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?";
-    let string = "\"([ -!#-\\[\\]-~é]|\\\\[\"\\\\/bfnrt]|\\\\u00[0-7][0-9a-f])*\"";
-    let leaf = prop_oneof![
-        3 => number,
-        2 => string,
-        1 => Just("true".to_owned()),
-        1 => Just("null".to_owned()),
-        1 => number.prop_map(|n| format!("\"{n}\"")),
-        1 => Just(r#""{\"a\":[1e2]}""#.to_owned()),
-    ];
-    leaf.prop_recursive(3, 12, 4, |inner| {
-        prop_oneof![
-            vec(inner.clone(), 0..4).prop_map(|all| format!("[{}]", all.join(","))),
-            prop::collection::btree_map("[a-zA-Z_]{1,8}", inner, 0..4).prop_map(|all| object(&all)),
-        ]
-    })
-}
-
-fn object(members: &BTreeMap<String, String>) -> String {
-    let members: Vec<_> = members
-        .iter()
-        .map(|(name, value)| format!("\"{name}\":{value}"))
-        .collect();
-    format!("{{{}}}", members.join(","))
-}
-
-fn documented(name: EventName) -> Vec<String> {
-    let schema = schema(name);
-    let fields = schema.pointer("/properties").and_then(|p| p.as_object());
-    fields
-        .into_iter()
-        .flatten()
-        .map(|(field, _)| field.clone())
-        .collect()
-}
-
-/// An event of any kind: members of its sample, some documented ones replaced by anything, and undocumented ones.
-fn callback() -> impl Strategy<Value = (EventName, BTreeMap<String, String>)> {
-    let kinds = prop::sample::select(EventName::ALL.to_vec());
-    let undocumented = prop::collection::btree_map("[a-zA-Z_]{1,12}", json(), 0..6);
-    let documented_values = vec((any::<prop::sample::Index>(), json()), 0..2);
-    (kinds, undocumented, documented_values, any::<bool>()).prop_map(
-        |(name, others, values, full)| {
-            let mut members = BTreeMap::new();
-            if full {
-                let document = Document::parse(sample(name).as_bytes()).unwrap();
-                members.extend(
-                    document
-                        .members()
-                        .iter()
-                        .map(|m| (m.name.to_string(), m.value.to_owned())),
-                );
-            }
-            let fields = documented(name);
-            for (index, value) in values {
-                members.insert(index.get(&fields).clone(), value);
-            }
-            members.extend(others);
-            members.insert(
-                "event_type".into(),
-                name.event_type().unwrap_or(999).to_string(),
-            );
-            members.insert("t".into(), "1750000000".into());
-            members.insert("sign".into(), "\"40994cf0dff5bdb781e083f6699f3d05\"".into());
-            (name, members)
-        },
-    )
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
-
-    /// Whatever comes, typing doesn't panic; what it types loses nothing but `sign` and `t`, keeps every undocumented
-    /// field as the text that came, and reads back as itself.
-    #[test]
-    fn nothing_is_lost_and_no_number_rewritten((name, members) in callback()) {
-        let fields = documented(name);
-        match parse(&object(&members)) {
-            Err(Untypable::Field { path, .. }) => {
-                let first = path.split(['.', '[']).next().unwrap_or_default();
-                prop_assert!(fields.iter().any(|field| field == first), "{path}");
-            }
-            Err(other) => prop_assert!(false, "{other}"),
-            Ok(event) => {
-                let text = serde_json::to_string(&event).unwrap();
-                let document = Document::parse(text.as_bytes()).unwrap();
-                prop_assert_eq!(document.members().len(), members.len() - 2);
-                for (member, value) in members.iter().filter(|(m, _)| *m != "t" && *m != "sign") {
-                    let kept = document.get(member);
-                    if fields.contains(member) {
-                        prop_assert!(kept.is_some(), "{member}");
-                        prop_assert_eq!(kept == Some("null"), value == "null");
-                    } else {
-                        prop_assert_eq!(kept, Some(value.as_str()));
-                    }
-                }
-                let again: Event = serde_json::from_str(&text).unwrap();
-                prop_assert_eq!(serde_json::to_string(&again).unwrap(), text);
-                prop_assert_eq!(again, event);
-            }
-        }
+#[test]
+fn a_field_without_a_documented_type_is_typed_only_if_nothing_changes_by_it() {
+    for value in ["34", "1e2", "\"34\"", "34.0", "[]"] {
+        let body = format!("{{\"event_type\":1,\"idc_id\":{value}}}");
+        assert_eq!(published(&body), body);
     }
-
-    /// The same inside documented objects: an undocumented member put into every object of a sample comes out.
-    #[test]
-    fn nothing_is_lost_inside_documented_objects(
-        name in prop::sample::select(EventName::ALL.to_vec()),
-        value in json(),
-    ) {
-        let (mut body, mut quoted, mut objects) = (String::new(), false, 0);
-        for c in sample(name).chars() {
-            quoted ^= c == '"' && !body.ends_with('\\');
-            body.push(c);
-            if c == '{' && !quoted {
-                body += &format!("\"undocumented_{objects}\":{value},");
-                objects += 1;
-            }
-        }
-        let text = published(&body);
-        for number in 0..objects {
-            let member = format!("\"undocumented_{number}\":{value}");
-            prop_assert!(text.contains(&member), "{member} in {text}");
-        }
-    }
+    let Ok(Event::StreamStarted(event)) = parse(r#"{"event_type":1,"idc_id":34}"#) else {
+        panic!("not a start")
+    };
+    assert_eq!(event.idc_id, Some(34));
 }
