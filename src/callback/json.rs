@@ -8,6 +8,7 @@
 //! callback is accepted as must not depend on who parses it later.
 
 pub(in crate::callback) mod scan;
+mod unescape;
 
 use scan::Scanner;
 use std::{borrow::Cow, collections::HashSet};

@@ -47,6 +47,9 @@ pub struct Parts<'a> {
     pub read_key_file: ReadFile,
 }
 
+/// How many connections each address has, if that is limited; bounded by the limit of connections.
+pub(super) type Addresses = Mutex<HashMap<IpAddr, usize>>;
+
 /// The door. It holds an [`Appender`]: whoever waits for the spool's writer to end must have dropped the door.
 pub struct Door {
     pub(super) senders: Vec<Sender>,
@@ -62,7 +65,7 @@ pub struct Door {
     pub(super) header_bytes: usize,
     pub(super) connections: usize,
     pub(super) per_address: Option<usize>,
-    pub(super) addresses: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    pub(super) addresses: Arc<Addresses>,
     pub(super) inflight: Arc<Semaphore>,
 }
 

@@ -183,7 +183,8 @@ mod tests {
     fn a_rotation_is_taken_and_an_empty_or_unreadable_file_keeps_the_old_keys() {
         let source = SourceName::parse("tencent").unwrap();
         let registry = prometheus::Registry::new();
-        let metrics = Arc::new(Metrics::register(&registry, &[source.clone()]).unwrap());
+        let metrics =
+            Arc::new(Metrics::register(&registry, std::slice::from_ref(&source)).unwrap());
         let disk = Arc::new(Mutex::new(Ok(b"one\n".as_slice())));
         let reader = Arc::clone(&disk);
         let read: ReadFile = Arc::new(move |_| match *reader.lock().unwrap() {

@@ -4,12 +4,15 @@
 //! and a sender that waits a moment in it is served, where one whose connection is closed at once has failed. Only an
 //! address with too many connections of its own is closed at once, since it would hold up the others.
 
-use super::{Phase, closing, connection, door::Door, metrics::Metrics};
+use super::{
+    Phase, closing, connection,
+    door::{Addresses, Door},
+    metrics::Metrics,
+};
 use std::{
-    collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -90,7 +93,7 @@ fn is_of_the_client(why: &io::Error) -> bool {
 
 /// A connection's place among all, and among those of its address. Given back when dropped.
 struct Place {
-    address: Option<(IpAddr, Arc<Mutex<HashMap<IpAddr, usize>>>)>,
+    address: Option<(IpAddr, Arc<Addresses>)>,
     metrics: Arc<Metrics>,
     _slot: Option<OwnedSemaphorePermit>,
 }
