@@ -25,7 +25,7 @@ const MESSAGE_OVERHEAD: u64 = 64 << 10;
                         livebridge check --config livebridge.toml --online\n  \
                         livebridge check --config livebridge.toml --write    proves permission with a marked message"
 )]
-pub struct Args {
+pub(super) struct Args {
     /// Ask the brokers, too.
     #[arg(long)]
     online: bool,

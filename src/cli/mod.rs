@@ -1,18 +1,21 @@
 //! The commands: one file each. Arguments and settings in, text and an exit code out.
 
-pub mod check;
+mod check;
 mod cluster;
 pub mod demo;
 pub mod log;
 mod sample;
-pub mod send;
+mod schema;
+mod send;
 mod settings;
 mod sign;
 mod topics;
+mod usage;
 mod verdict;
+mod verify;
 
 use crate::config::Flags;
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use std::{ffi::OsString, fmt, process::ExitCode};
 
 /// Bad usage or settings: nothing was bound, nothing was written.
@@ -42,6 +45,8 @@ enum Command {
     Topics(topics::Args),
     Send(send::Args),
     Sign(sign::Args),
+    Verify(verify::Args),
+    Schema(schema::Args),
 }
 
 /// Runs the relay. It starts, is ready and accepts with Kafka down.
@@ -74,17 +79,17 @@ type Outcome = Result<(), Failure>;
 
 /// Runs the command that `arguments` (the program's name first) ask for; the exit code is 0, 1 or 64.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(e) => {
+        Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             // Nobody is left to tell if the terminal has gone.
             drop(e.print());
-            let asked = matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if asked {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::from(USAGE)
-            };
+            return ExitCode::SUCCESS;
+        }
+        Err(e) => {
+            eprint!("{}", usage::explain(&e, &Cli::command(), &arguments));
+            return ExitCode::from(USAGE);
         }
     };
     let outcome = match cli.command {
@@ -94,6 +99,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Topics(args) => topics::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Sign(args) => sign::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Schema(args) => schema::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -117,7 +124,6 @@ fn serve(args: &Serve) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_are_consistent() {

@@ -2,7 +2,7 @@
 //!
 //! Top-level members keep the text that came; only `t` and `sign` are replaced, and what makes a callback distinct.
 
-use super::sign::signature;
+use crate::callback::verify::sign;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
 
@@ -46,10 +46,7 @@ impl Sample {
         }
         if let Some(key) = key {
             members.insert("t".into(), to_raw_value(&t)?);
-            members.insert(
-                "sign".into(),
-                to_raw_value(&signature(key, &t.to_string()))?,
-            );
+            members.insert("sign".into(), to_raw_value(&sign(key, t))?);
         }
         serde_json::to_vec(&members)
     }

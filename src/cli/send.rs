@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
                         livebridge send --key KEY --event stream.started --count 100 --rate 10\n  \
                         livebridge send --key KEY --event callback.json --same --count 2    the second is a duplicate\n  \
                         livebridge send --event captured.json --same               as captured, not signed anew")]
-pub struct Args {
+pub(super) struct Args {
     /// Where to; http only.
     #[arg(long, default_value = "http://127.0.0.1:8080/callbacks/tencent")]
     url: String,
@@ -112,7 +112,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 
 fn samples(event: &str) -> Result<Vec<Sample>, Failure> {
     if let Ok(name) = event.parse() {
-        let text = named(name)?;
+        let text = crate::callback::event::sample(name);
         return sample::read(text)
             .map_err(|e| Failure::Failed(format!("the sample of {event} {e}")));
     }
@@ -127,16 +127,6 @@ fn samples(event: &str) -> Result<Vec<Sample>, Failure> {
         ))
     })?;
     sample::read(&text).map_err(|e| Failure::Usage(format!("--event {event} {e}")))
-}
-
-fn named(name: crate::callback::names::EventName) -> Result<&'static str, Failure> {
-    use crate::callback::names::EventName;
-    match name {
-        EventName::RecordingFile => Ok(r#"{"event_type":100,"stream_id":"stream_test"}"#),
-        other => Err(Failure::Usage(format!(
-            "--event {other}: no sample yet; write a file's path"
-        ))),
-    }
 }
 
 /// Where to send.

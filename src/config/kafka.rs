@@ -8,71 +8,14 @@ use rdkafka::{ClientConfig, error::KafkaError, types::RDKafkaConfRes};
 use std::collections::BTreeMap;
 use toml::Value;
 
-/// Names and why the user can't set them. A name that ends with `*` stands for all that begin so.
-const REFUSED: &[(&[&str], &str)] = &[
+/// Names, or beginnings of names, that the publisher has no say in, and why the user can't set them.
+const REFUSED: &[(&str, &str)] = &[
     (
-        &["bootstrap.servers", "metadata.broker.list"],
-        "set kafka.bootstrap_servers instead",
-    ),
-    (
-        &["acks", "request.required.acks"],
-        "a record is settled only when all in-sync replicas have it: acks is always all",
-    ),
-    (
-        &[
-            "enable.idempotence",
-            "enable.gapless.guarantee",
-            "max.in.flight",
-            "max.in.flight.requests.per.connection",
-            "queuing.strategy",
-        ],
-        "the order of a stream's records depends on it",
-    ),
-    (
-        &[
-            "message.timeout.ms",
-            "delivery.timeout.ms",
-            "retries",
-            "message.send.max.retries",
-        ],
-        "a record may wait for Kafka as long as it takes: no timeout and no number of retries settles it",
-    ),
-    (
-        &["delivery.report.only.error"],
-        "a record is settled by the report of its delivery",
-    ),
-    (
-        &["allow.auto.create.topics"],
-        "a mistyped topic would be created with the broker's defaults: use `livebridge topics create`",
-    ),
-    (&["message.max.bytes"], "it follows limits.body_bytes"),
-    (
-        &[
-            "partitioner",
-            "partitioner_cb",
-            "consistent_random",
-            "msg_order_cmp",
-        ],
-        "the same stream must go to the same partition as with Java clients: it is always murmur2_random",
-    ),
-    (
-        &["transactional.id", "transaction.timeout.ms"],
-        "it belongs to delivery = \"exactly-once\"",
-    ),
-    (
-        &[
-            "queue.buffering.max.messages",
-            "queue.buffering.max.kbytes",
-            "queue.buffering.backpressure.threshold",
-        ],
-        "what is in flight is bounded by the lanes, and must fit",
-    ),
-    (
-        &["test.mock.*"],
+        "test.mock.",
         "what a mock cluster takes is not in Kafka: try `livebridge demo`",
     ),
     (
-        &["plugin.library.paths"],
+        "plugin.library.paths",
         "a plug-in could change what is sent",
     ),
 ];
@@ -80,14 +23,10 @@ const REFUSED: &[(&[&str], &str)] = &[
 /// Why this property can't be set by the user; none if it can.
 #[must_use]
 pub fn refused_property(name: &str) -> Option<&'static str> {
-    let matches = |pattern: &&str| match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => *pattern == name,
-    };
-    REFUSED
-        .iter()
-        .find(|(names, _)| names.iter().any(|pattern| matches(&pattern)))
-        .map(|(_, reason)| *reason)
+    crate::publish::refused_property(name).or_else(|| {
+        let found = REFUSED.iter().find(|(start, _)| name.starts_with(start));
+        found.map(|(_, reason)| *reason)
+    })
 }
 
 /// The user's properties, each known to librdkafka and allowed. Faults name the property, never the value: passwords

@@ -88,7 +88,7 @@ pub fn read_file(path: &Path) -> Result<Vec<Secret>, KeyFileError> {
 }
 
 /// At most `limit` bytes of a file.
-pub(super) fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     File::open(path)?.take(limit).read_to_end(&mut content)?;
     Ok(content)

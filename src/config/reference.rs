@@ -221,7 +221,7 @@ pub fn all() -> impl Iterator<Item = &'static Setting> {
 }
 
 /// The known name that is nearest to `name`; none if there is nothing to choose from.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
         .map(|candidate| {
