@@ -94,7 +94,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Serve(args) => serve(&args),
-        Command::Demo(args) => demo::run(args).map_err(Failure::failed),
+        Command::Demo(args) => demo::run(&args).map_err(Failure::failed),
         Command::Check(args) => check::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::Send(args) => send::run(&args),
@@ -118,7 +118,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn serve(args: &Serve) -> Outcome {
     let loaded = settings::load(&args.flags)?;
     log::start(&loaded.config.log);
-    crate::app::serve(loaded.config, loaded.warnings).map_err(Failure::failed)
+    crate::app::serve(&loaded.config, &loaded.warnings).map_err(Failure::failed)
 }
 
 #[cfg(test)]

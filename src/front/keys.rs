@@ -105,6 +105,12 @@ impl Keyring {
         Arc::clone(&self.now.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whose keys they are.
+    #[must_use]
+    pub const fn source(&self) -> &SourceName {
+        &self.source
+    }
+
     /// The names of the keys as they are now, for `/status`.
     #[must_use]
     pub fn names(&self) -> Vec<String> {

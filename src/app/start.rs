@@ -1,0 +1,247 @@
+//! Building the parts, in the order of dependency. Sockets come first, so that a taken address costs nothing.
+
+use super::{
+    Fault, Parts, Relay,
+    status::{Sources, status, unchecked},
+};
+use crate::{
+    clock::Clock,
+    config::{Config, keys::read_file},
+    front::{self, Door, Phase, admin, keys, off::Off},
+    health::Health,
+    metrics::{self, Callbacks},
+    publish, spool,
+};
+use prometheus::Registry;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+};
+
+/// The two sockets, bound.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For callbacks.
+    pub http: TcpListener,
+    /// For probes and metrics.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Binds both addresses of the settings.
+    ///
+    /// # Errors
+    /// If one of them is taken, or not ours.
+    pub async fn bind(config: &Config) -> Result<Self, Fault> {
+        Ok(Self {
+            http: bind("http.listen", config.http.listen).await?,
+            admin: bind("admin.listen", config.admin_listen).await?,
+        })
+    }
+}
+
+async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, Fault> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Fault::Listen {
+            setting,
+            address,
+            source,
+        })
+}
+
+impl Relay {
+    /// Recovers the spool, then starts the publisher, then opens the door. The admin listener answers from the first
+    /// moment. Needs no broker in reach.
+    ///
+    /// # Errors
+    /// If the spool can't be opened or a thread not be started.
+    pub async fn start(
+        config: &Config,
+        listeners: Listeners,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Fault> {
+        let registry = metrics::registry()?;
+        let address = |listener: &TcpListener, setting, address| {
+            listener.local_addr().map_err(|source| Fault::Listen {
+                setting,
+                address,
+                source,
+            })
+        };
+        let http = address(&listeners.http, "http.listen", config.http.listen)?;
+        let admin_address = address(&listeners.admin, "admin.listen", config.admin_listen)?;
+
+        let life = Life::default();
+        let (admin_stop, admin_stopped) = watch::channel(false);
+        let admin = Arc::new(admin::Admin::new(registry.clone(), life.health())?);
+        let admin = tokio::spawn(admin::serve(listeners.admin, admin, admin_stopped));
+
+        let names: Vec<_> = config
+            .sources
+            .iter()
+            .map(|source| source.name.clone())
+            .collect();
+        let callbacks = Callbacks::register(&registry, &names)?;
+        let publisher = publish::Handle::new();
+        let opened = open_spool(config, &clock, &registry, &callbacks, &publisher).await?;
+        let publish_metrics =
+            publish::Metrics::register(&registry, &config.topics, opened.pending.clone())?;
+        let publishing = watch_thread(publish::spawn(
+            &publisher,
+            publish::Settings::from(config),
+            opened.outlet,
+            Arc::clone(&clock),
+            publish_metrics,
+        )?)?;
+
+        let door = Arc::new(Door::new(front::Parts {
+            http: &config.http,
+            limits: &config.limits,
+            sources: &config.sources,
+            leeway: config.expiry_leeway,
+            off: Off::all_but(|family| config.topics.families.contains_key(&family)),
+            appender: opened.appender,
+            clock: Arc::clone(&clock),
+            metrics: Arc::new(front::Metrics::register(&registry, &names)?),
+            callbacks,
+            read_key_file: Arc::new(read_file),
+        })?);
+        life.is_up(Sources {
+            spool: opened.status.clone(),
+            report: opened.report,
+            publisher: publisher.clone(),
+            keyrings: door.keyrings(),
+            unchecked: unchecked(&config.sources),
+            clock,
+        });
+        let (keys_stop, keys_stopped) = watch::channel(false);
+        let keys = tokio::spawn(keys::poll(door.keyrings(), keys_stopped));
+        let (phase, phases) = watch::channel(Phase::Running);
+        let door = tokio::spawn(front::serve(listeners.http, door, phases));
+        tracing::info!(http = %http, admin = %admin_address, "listening");
+        Ok(Self {
+            http,
+            admin: admin_address,
+            parts: Parts {
+                phase,
+                draining: life.draining,
+                door,
+                admin,
+                keys,
+                spool: opened.threads,
+                spool_status: opened.status,
+                publisher,
+                publishing,
+                _stops: [admin_stop, keys_stop],
+            },
+        })
+    }
+}
+
+/// Recovery reads and syncs files: not on a thread that others need.
+async fn open_spool(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    registry: &Registry,
+    callbacks: &Callbacks,
+    publisher: &publish::Handle,
+) -> Result<spool::Opened, Fault> {
+    let (clock, registry, callbacks) = (Arc::clone(clock), registry.clone(), callbacks.clone());
+    let (spool, dedup, limits) = (config.spool.clone(), config.dedup, config.limits);
+    let ring = publisher.clone();
+    let opening = tokio::task::spawn_blocking(move || {
+        let settings = spool::Settings {
+            spool: &spool,
+            dedup,
+            limits: &limits,
+        };
+        let on_durable = Box::new(move || ring.durable_advanced());
+        spool::open(settings, clock, &registry, callbacks, on_durable)
+    });
+    let opened = opening
+        .await
+        .map_err(|_| Fault::Panicked("opening of the spool"))??;
+    let report = &opened.report;
+    tracing::info!(
+        spool_id = report.spool_id,
+        instance = report.instance,
+        recovered_records = report.recovered_records,
+        corrupt_records = report.corrupt_records,
+        window_entries = report.window_entries,
+        "the spool is open"
+    );
+    for damage in &report.damage {
+        tracing::error!(
+            damage,
+            "the spool was damaged; what was there is in corrupt/"
+        );
+    }
+    Ok(opened)
+}
+
+/// A thread's end, as something to wait for.
+fn watch_thread<T: Send + 'static>(thread: JoinHandle<T>) -> Result<oneshot::Receiver<T>, Fault> {
+    let (ended, end) = oneshot::channel();
+    thread::Builder::new()
+        .name("livebridge-join".into())
+        .spawn(move || {
+            // A panic drops `ended`, which tells as much. Nobody may be listening any more.
+            if let Ok(result) = thread.join() {
+                drop(ended.send(result));
+            }
+        })
+        .map_err(|source| Fault::Process {
+            doing: "starting a thread",
+            source,
+        })?;
+    Ok(end)
+}
+
+/// What the probes know before the parts are built, and after.
+#[derive(Default)]
+struct Life {
+    draining: Arc<AtomicBool>,
+    started: Arc<AtomicBool>,
+    sources: Arc<OnceLock<Sources>>,
+}
+
+impl Life {
+    fn health(&self) -> Health {
+        let (draining, sources) = (Arc::clone(&self.draining), Arc::clone(&self.sources));
+        let not_ready = move || {
+            let mut reasons = Vec::new();
+            if draining.load(Ordering::Acquire) {
+                reasons.push("draining");
+            }
+            if let Some(sources) = sources.get() {
+                reasons.extend(sources.spool.get().full.then_some("the spool is full"));
+            }
+            reasons
+        };
+        let sources = Arc::clone(&self.sources);
+        let status = move || match sources.get() {
+            Some(sources) => status(sources),
+            None => serde_json::json!({ "state": "starting" }),
+        };
+        Health::new(
+            Box::new(not_ready),
+            Arc::clone(&self.started),
+            Box::new(status),
+        )
+    }
+
+    fn is_up(&self, sources: Sources) {
+        // Set once, here.
+        drop(self.sources.set(sources));
+        self.started.store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,88 @@
+//! Stopping, in the order of the flow: door, writer, publisher. Each step has its own time, so the sum has an end
+//! whatever Kafka or the disk do.
+
+use super::{Fault, Parts};
+use crate::{config::Drain, front::Phase, publish::Left};
+use std::{future::Future, time::Duration};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// What the last step may take over its own time: a thread that must poll or join.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How a run ended when everything was as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Durable records that the next run will publish.
+    pub left: u64,
+}
+
+/// Serves until `asked` or until a part ends by itself, which is a fault: no part of a relay ends by itself, and one that
+/// limps on without its publisher only hides the outage.
+pub(super) async fn run(
+    mut parts: Parts,
+    drain: Drain,
+    asked: impl Future<Output = ()>,
+) -> Result<Ended, Fault> {
+    let fault = tokio::select! {
+        () = asked => None,
+        fault = parts.first_end() => Some(fault),
+    };
+    let fault = match fault {
+        Some(fault) => {
+            tracing::error!(%fault, "a part ended by itself: stopping");
+            Some(fault)
+        }
+        None => leave(&mut parts, drain.delay).await,
+    };
+    let stopped = close(parts, drain).await;
+    match (fault, stopped) {
+        (Some(fault), _) => Err(fault),
+        (None, stopped) => stopped,
+    }
+}
+
+/// Not ready any more, but served as before, while load balancers take note.
+async fn leave(parts: &mut Parts, delay: Duration) -> Option<Fault> {
+    parts
+        .draining
+        .store(true, std::sync::atomic::Ordering::Release);
+    parts.phase.send_replace(Phase::Leaving);
+    let ended = timeout(delay, parts.first_end()).await.ok()?;
+    tracing::error!(fault = %ended, "a part ended by itself while leaving");
+    Some(ended)
+}
+
+async fn close(mut parts: Parts, drain: Drain) -> Result<Ended, Fault> {
+    parts
+        .draining
+        .store(true, std::sync::atomic::Ordering::Release);
+    let deadline = Instant::now() + drain.requests;
+    parts.phase.send_replace(Phase::Closing { deadline });
+    // The door ends by itself shortly after its deadline; with it goes the last appender.
+    let mut clean = Ok(());
+    if timeout_at(deadline + GRACE / 4, &mut parts.door)
+        .await
+        .is_err()
+    {
+        parts.door.abort();
+        tracing::warn!("requests were still under way after drain.requests: cut off");
+    }
+    match timeout(GRACE / 4, parts.spool.ended()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(stopped)) => clean = Err(Fault::Writer(stopped)),
+        // A stuck disk: what waits there was not answered 200.
+        Err(_) => clean = Err(Fault::StuckDisk),
+    }
+    parts.publisher.stop(drain.publish);
+    let left = match timeout(drain.publish + GRACE / 2, &mut parts.publishing).await {
+        Ok(ended) => super::publisher_ended(ended)?,
+        Err(_) => {
+            tracing::warn!("the publisher did not end in time: its last checkpoint may lag");
+            Left {
+                records: parts.spool_status.get().pending_records,
+            }
+        }
+    };
+    parts.admin.abort();
+    clean.map(|()| Ended { left: left.records })
+}
