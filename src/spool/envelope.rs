@@ -26,7 +26,7 @@ pub(in crate::spool) const ID_VERSION: u8 = 1;
 /// Bytes before the source.
 pub(in crate::spool) const FIXED: usize = 16;
 /// The most bytes that an envelope adds to a body, as the door makes them: a source name, a `traceparent`.
-pub(in crate::spool) const OVERHEAD_MAX: usize = 64 << 10;
+pub(in crate::spool) const OVERHEAD_MAX: usize = 1 << 10;
 
 const NO_TRACEPARENT: u16 = u16::MAX;
 

@@ -37,6 +37,9 @@ mod view;
 mod window;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use append::{AppendError, Appender, Durable, How};
 pub use cursor::LogCursor;
 pub use opened::{OpenError, Opened, Report, Status, StatusSource, Stopped, Threads};

@@ -47,8 +47,15 @@ fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
 
 /// A segment as found.
 enum Piece {
-    Indexed(Summary),
+    Indexed(Box<Summary>),
     Scanned(Scanned),
+}
+
+impl Piece {
+    /// One written ahead and never used is not counted.
+    fn was_read_through(&self) -> bool {
+        matches!(self, Self::Scanned(scanned) if scanned.block != Block::Unused)
+    }
 }
 
 /// See the module.
@@ -80,10 +87,7 @@ pub(in crate::spool) fn recover(
         sources: Vec::new(),
         last_accepted: Millis(0),
         next_ordinal: names.last().map_or(1, |name| name.ordinal + 1),
-        scanned_segments: pieces
-            .iter()
-            .filter(|p| matches!(p, Piece::Scanned(_)))
-            .count(),
+        scanned_segments: pieces.iter().filter(|p| p.was_read_through()).count(),
         corrupt_records: 0,
         torn_bytes: verdicts.iter().map(|v| v.torn_bytes).sum(),
         damage: Vec::new(),
@@ -140,7 +144,7 @@ fn remove_leftovers(disk: &dyn Disk) -> io::Result<()> {
 
 fn find_out(disk: &dyn Disk, name: Name) -> Result<Piece, Error> {
     match read_summary(disk, name).map_err(doing(format!("reading {}", name.index())))? {
-        Ok(summary) => return Ok(Piece::Indexed(summary)),
+        Ok(summary) => return Ok(Piece::Indexed(Box::new(summary))),
         Err(Unusable::Damaged) => {}
         Err(newer) => {
             return Err(Error::Newer {
@@ -202,7 +206,7 @@ fn take_over(
     let mut closed = Vec::new();
     for (piece, verdict) in pieces.into_iter().zip(verdicts) {
         let segment = match piece {
-            Piece::Indexed(summary) => close(disk, summary, None)?,
+            Piece::Indexed(summary) => close(disk, *summary, None)?,
             Piece::Scanned(scanned) => {
                 let Some(segment) = take_over_scanned(disk, corrupt, recovered, &scanned, verdict)?
                 else {

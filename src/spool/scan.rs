@@ -320,3 +320,6 @@ fn length(item: &Item) -> u64 {
         Item::Bad(range) => range.end - range.start,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Every cut, and any damage.
+
+use super::{
+    super::{
+        frame::Head,
+        record::{CeId, Envelope},
+        segment::Instance,
+    },
+    *,
+};
+use crate::{callback::names::Family, clock::Millis};
+use proptest::prelude::*;
+
+const NAME: Name = Name {
+    ordinal: 1,
+    salt: 7,
+};
+
+/// A segment of batches: each frame says how far the log was durable when it was written.
+fn segment(first: u64, batches: &[u64], body: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let header = Header {
+        name: NAME,
+        first_seq: Seq(first),
+        instance: Instance([1; 16]),
+    };
+    header.encode(&mut bytes);
+    let mut next = first;
+    for batch in batches {
+        let durable = next - 1;
+        for _ in 0..*batch {
+            let head = Head {
+                seq: Seq(next),
+                synced_through: Seq(durable),
+                accepted_at: Millis(next),
+                ce_id: CeId([2; 16]),
+            };
+            let envelope = Envelope {
+                source: SourceName::parse("s").unwrap(),
+                family: Family::Recording,
+                received_at: Millis(next),
+                traceparent: None,
+                body: vec![b'x'; body].into(),
+            };
+            frame::encode(
+                NAME.salt,
+                &head,
+                |out| envelope::encode(&envelope, out),
+                &mut bytes,
+            )
+            .unwrap();
+            next += 1;
+        }
+    }
+    bytes
+}
+
+fn verdict(bytes: &[u8], later: &[Part<'_>]) -> (Vec<u64>, Verdict) {
+    let scanned = read(NAME, bytes);
+    let parts: Vec<_> = [Part::Scanned(&scanned)]
+        .into_iter()
+        .chain(later.iter().copied())
+        .collect();
+    let (mut verdicts, _) = judge(Some(Seq(1)), &parts);
+    let first = verdicts.remove(0);
+    (first.kept.iter().map(|e| e.seq.0).collect(), first)
+}
+
+#[test]
+fn s1_5_every_cut_ends_the_log_before_the_first_frame_that_is_not_whole() {
+    let bytes = segment(1, &[2, 2], 10);
+    let size = (bytes.len() - segment::HEADER) / 4;
+    for cut in segment::HEADER..=bytes.len() {
+        let (kept, verdict) = verdict(&bytes[..cut], &[]);
+        let whole = (cut - segment::HEADER) / size;
+        assert_eq!((kept.len(), verdict.lost.len()), (whole, 0), "cut at {cut}");
+    }
+}
+
+#[test]
+fn s1_5_the_same_cut_is_a_loss_when_the_next_segment_starts_beyond_it() {
+    let bytes = segment(1, &[2, 2], 10);
+    let next = Part::Indexed {
+        from: Seq(5),
+        through: Seq(9),
+    };
+    let (kept, _) = verdict(&bytes[..bytes.len() - 8], &[next]);
+    assert_eq!(kept, [1, 2, 3]);
+    let scanned = read(NAME, &bytes[..bytes.len() - 8]);
+    let (verdicts, end) = judge(Some(Seq(1)), &[Part::Scanned(&scanned), next]);
+    assert_eq!(
+        (verdicts[0].damaged.len(), &verdicts[1].lost, end),
+        (1, &[4..5].to_vec(), Seq(9))
+    );
+}
+
+proptest! {
+    /// Any bits flipped, ranges zeroed, pieces of the segment copied over others: it ends, doesn't panic, keeps an
+    /// ordered part of what was written, and says how many acknowledged records are gone.
+    #[test]
+    fn any_damage_is_told_and_yields_only_what_was_written(
+        batches in proptest::collection::vec(1u64..5, 1..6),
+        body in 0usize..90,
+        damage in proptest::collection::vec((0u8..3, any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1usize..200), 0..6),
+    ) {
+        let whole = segment(1, &batches, body);
+        let (all, _) = verdict(&whole, &[]);
+        prop_assert_eq!(all.len() as u64, batches.iter().sum::<u64>());
+        let mut bytes = whole.clone();
+        for (what, at, from, len) in damage {
+            let at = segment::HEADER + at.index(bytes.len() - segment::HEADER);
+            let end = (at + len).min(bytes.len());
+            match what {
+                0 => bytes[at] ^= 1 << (len % 8),
+                1 => bytes[at..end].fill(0),
+                _ => {
+                    let from = from.index(bytes.len() - (end - at));
+                    let piece = whole[from..from + (end - at)].to_vec();
+                    bytes[at..end].copy_from_slice(&piece);
+                }
+            }
+        }
+        let (kept, verdict) = verdict(&bytes, &[]);
+        prop_assert!(kept.windows(2).all(|w| w[0] < w[1]));
+        let lost: u64 = verdict.lost.iter().map(|r| r.end - r.start).sum();
+        prop_assert_eq!(kept.len() as u64 + lost, verdict.through.0);
+        // All before the last batch was acknowledged if a frame of the last batch is there to say so.
+        let acked: u64 = batches.iter().rev().skip(1).sum();
+        if kept.last().is_some_and(|last| *last > acked) {
+            prop_assert!(verdict.through.0 >= acked);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_scanned_without_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        let mut block = vec![0; segment::HEADER];
+        block.append(&mut bytes);
+        let scanned = read(NAME, &block);
+        prop_assert!(scanned.items.iter().all(|item| matches!(item, Item::Bad(_))));
+    }
+}

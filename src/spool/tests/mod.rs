@@ -1,0 +1,8 @@
+//! Whole histories of a spool, over a disk that forgets and over real ones.
+
+mod crashes;
+mod damage;
+mod fake_disk;
+mod histories;
+mod real;
+mod rig;

@@ -1,0 +1,218 @@
+//! A spool without threads: each step is made by hand.
+
+use super::super::{
+    append::{Append, AppendError, Appender, Durable, Receipt},
+    disk::Disk,
+    housekeeper,
+    metrics::Metrics,
+    opened::Report,
+    outlet::{Cursor, Next, Outlet, Settled},
+    record::{CeId, Envelope, Record, Seq},
+    shared::Shared,
+    store::{LogOutlet, Settings, make},
+    writer::Writer,
+};
+use crate::{
+    callback::names::{EventName, Family, SourceName},
+    clock::{Clock, Millis},
+    config::{self, Dedup, Limits},
+    metrics::{Callbacks, Outcome},
+};
+use prometheus::Registry;
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use tokio::sync::mpsc;
+
+/// A clock that stands still until told.
+#[derive(Debug, Default)]
+pub(in crate::spool) struct HandClock(pub(in crate::spool) AtomicU64);
+
+impl Clock for HandClock {
+    fn now(&self) -> Millis {
+        Millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+pub(in crate::spool) fn source() -> SourceName {
+    SourceName::parse("tencent").unwrap()
+}
+
+pub(in crate::spool) fn spool_settings(max_bytes: u64) -> config::Spool {
+    config::Spool {
+        dir: "unused".into(),
+        max_bytes,
+        segment_bytes: 1,
+        retain: Duration::ZERO,
+        quarantine_max_bytes: 1 << 20,
+    }
+}
+
+pub(in crate::spool) fn limits(body_bytes: usize) -> Limits {
+    Limits {
+        body_bytes,
+        header_bytes: 1 << 14,
+        connections: 64,
+        connections_per_address: None,
+        inflight_requests: 4096,
+        inflight_bytes: 64 << 20,
+    }
+}
+
+pub(in crate::spool) const DEDUP: Dedup = Dedup {
+    window: Duration::from_secs(1800),
+    max_entries: 1000,
+};
+
+/// A callback: its identity is its number, its body says it.
+pub(in crate::spool) fn envelope(n: u64) -> Envelope {
+    Envelope {
+        source: source(),
+        family: if n.is_multiple_of(2) {
+            Family::Stream
+        } else {
+            Family::Recording
+        },
+        received_at: Millis(n),
+        traceparent: None,
+        body: format!(
+            "{{\"n\":{n},\"pad\":\"{}\"}}",
+            "x".repeat(200 + usize::try_from(n % 7).unwrap() * 40)
+        )
+        .into(),
+    }
+}
+
+pub(in crate::spool) fn ce_id(n: u64) -> CeId {
+    CeId(u128::from(n).to_le_bytes())
+}
+
+pub(in crate::spool) struct Run {
+    pub(in crate::spool) writer: Writer,
+    pub(in crate::spool) outlet: LogOutlet,
+    pub(in crate::spool) shared: Arc<Shared>,
+    pub(in crate::spool) report: Report,
+    pub(in crate::spool) callbacks: Callbacks,
+    pub(in crate::spool) clock: Arc<HandClock>,
+    appender: Appender,
+    queue: mpsc::Receiver<Append>,
+}
+
+/// Opens with an eighth of `max_bytes`, at least 8 KiB, as segments.
+pub(in crate::spool) fn open(disk: &Arc<dyn Disk>, max_bytes: u64, at: u64) -> Result<Run, String> {
+    let (spool, limits) = (spool_settings(max_bytes), limits(2000));
+    let settings = Settings {
+        spool: &spool,
+        dedup: DEDUP,
+        limits: &limits,
+    };
+    let clock = Arc::new(HandClock(AtomicU64::new(at)));
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).unwrap();
+    let ready =
+        make(settings, Arc::clone(disk), None, &*clock, metrics).map_err(|e| e.to_string())?;
+    let callbacks = Callbacks::register(&registry, &[source()]).unwrap();
+    let shared = Arc::clone(&ready.shared);
+    let (appender, queue) = Appender::new(4096, 64 << 20, Arc::clone(&shared.full));
+    Ok(Run {
+        writer: Writer::new(
+            Arc::clone(&shared),
+            ready.start,
+            callbacks.clone(),
+            Box::new(|| {}),
+        ),
+        outlet: LogOutlet::new(
+            Arc::clone(&shared),
+            ready.checkpoint,
+            ready.quarantine,
+            clock.clone(),
+        ),
+        report: ready.report,
+        shared,
+        callbacks,
+        clock,
+        appender,
+        queue,
+    })
+}
+
+pub(in crate::spool) type Answer = Option<Result<Durable, AppendError>>;
+
+impl Run {
+    /// One batch of these callbacks, and what each hears.
+    pub(in crate::spool) fn commit(&mut self, numbers: &[u64]) -> (io::Result<()>, Vec<Answer>) {
+        let receipts: Vec<Receipt> = numbers
+            .iter()
+            .map(|n| {
+                self.appender
+                    .submit(ce_id(*n), EventName::RecordingFile, envelope(*n))
+                    .unwrap()
+            })
+            .collect();
+        let mut batch = Vec::new();
+        while let Ok(append) = self.queue.try_recv() {
+            batch.push(append);
+        }
+        let result = self.writer.commit(&mut batch, self.clock.now());
+        (result, receipts.into_iter().map(poll_once).collect())
+    }
+
+    /// Commits, all of which must be new or duplicates of durable ones.
+    pub(in crate::spool) fn commit_ok(&mut self, numbers: &[u64]) -> Vec<Durable> {
+        let (result, answers) = self.commit(numbers);
+        result.unwrap();
+        answers.into_iter().map(|a| a.unwrap().unwrap()).collect()
+    }
+
+    pub(in crate::spool) fn housekeeping(&self) {
+        housekeeper::step(&self.shared, self.clock.now());
+    }
+
+    /// Everything after `after`, damaged records apart.
+    pub(in crate::spool) fn read(&self, after: Seq) -> (Vec<Record>, Vec<(Seq, Family)>) {
+        let mut cursor = self.outlet.cursor(after);
+        let (mut records, mut corrupt) = (Vec::new(), Vec::new());
+        loop {
+            match cursor.next(&|_| true, Seq(u64::MAX)).unwrap() {
+                Next::Record(record) => records.push(record),
+                Next::Corrupt { seq, family } => corrupt.push((seq, family)),
+                Next::End => break,
+            }
+        }
+        assert_eq!(cursor.passed(), self.outlet.durable_end().max(after));
+        (records, corrupt)
+    }
+
+    pub(in crate::spool) fn settle_all(&mut self, through: Seq) -> io::Result<()> {
+        self.outlet.checkpoint(&settled(through))
+    }
+
+    pub(in crate::spool) fn accepted(&self) -> u64 {
+        EventName::ALL
+            .iter()
+            .map(|e| self.callbacks.get(&source(), *e, Outcome::Accepted))
+            .sum()
+    }
+}
+
+pub(in crate::spool) fn settled(through: Seq) -> Settled {
+    let mut settled = Settled::default();
+    Family::ALL
+        .iter()
+        .for_each(|f| settled.advance(*f, through));
+    settled
+}
+
+fn poll_once(mut receipt: Receipt) -> Answer {
+    match Pin::new(&mut receipt).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    }
+}
