@@ -228,7 +228,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let Shared::Open(_, producer) = &self.shared else {
             return Ok(Took::Later(None));
         };
-        if !lane.window.has_room(record.envelope.body.len()) {
+        let standing = lane.window.standing(record.envelope.family, record.seq);
+        if !lane.window.has_room(standing, record.envelope.body.len()) {
             return Ok(Took::Full);
         }
         let message = match self.parts.render.message(record, topic) {

@@ -3,7 +3,10 @@
 //! Whoever puts something in wakes the thread at once; there is no interval. Bounded by nature: a record has one
 //! report, and the windows bound the records under way.
 
-use super::{classify::Code, plan::Tick};
+use super::{
+    classify::{Class, Code},
+    plan::Tick,
+};
 use crate::{callback::names::Family, spool::Seq};
 use std::{
     mem,
@@ -54,6 +57,8 @@ pub struct Mail {
     pub closed: Vec<ProducerId>,
     /// The last trouble that a producer told of: the code, and a text for people.
     pub trouble: Option<(Code, String)>,
+    /// Producers that are done for, as they say themselves: a report of each record may never come.
+    pub fatal: Vec<(ProducerId, Code)>,
     /// Stop, at the latest after this much time.
     pub stop_within: Option<Duration>,
 }
@@ -143,8 +148,13 @@ impl Reports for Mailbox {
         self.put(|mail| mail.reports.push(report));
     }
 
-    fn trouble(&self, _producer: ProducerId, code: Code, reason: &str) {
-        self.put(|mail| mail.trouble = Some((code, reason.to_owned())));
+    fn trouble(&self, producer: ProducerId, code: Code, reason: &str) {
+        self.put(|mail| {
+            mail.trouble = Some((code, reason.to_owned()));
+            if code.class() == Class::Fatal {
+                mail.fatal.push((producer, code));
+            }
+        });
     }
 
     fn closed(&self, producer: ProducerId) {

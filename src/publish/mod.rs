@@ -23,11 +23,15 @@ mod lane;
 pub mod mailbox;
 pub mod message;
 pub mod metrics;
+#[cfg(test)]
+mod mock_tests;
 pub mod plan;
 pub mod properties;
 mod publisher;
 pub mod retry;
 mod shared;
+#[cfg(test)]
+mod simulation;
 pub mod status;
 pub mod window;
 
@@ -164,7 +168,15 @@ pub fn spawn<O: Outlet>(
         clock,
         metrics,
     };
-    let board = handle.board.clone();
+    start(handle.board.clone(), mailbox, plan, parts)
+}
+
+fn start<O: Outlet, B: Broker, R: Render>(
+    board: Board,
+    mailbox: Arc<Mailbox>,
+    plan: Plan,
+    parts: Parts<O, B, R>,
+) -> Result<JoinHandle<Result<Left, Fault>>, Fault> {
     thread::Builder::new()
         .name("livebridge-publish".into())
         .spawn(move || {

@@ -223,6 +223,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.moved = true;
             self.take_report(now, report)?;
         }
+        for (id, code) in mail.fatal {
+            self.died(now, id, code)?;
+        }
         for id in mail.closed {
             if matches!(self.shared, Shared::Closing { id: closing, .. } if closing == id) {
                 self.shared_ended(now);
@@ -271,6 +274,23 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 Ok(())
             }
             (Some(record), Err(code)) => self.alone_failed(now, at, &record, code),
+        }
+    }
+
+    /// A producer said that it is done for. Usually a report has said so already; where none came, this ends it.
+    fn died(&mut self, now: Tick, id: ProducerId, code: Code) -> Result<(), Fault> {
+        if self.is_shared(id) {
+            self.end_shared(now);
+            return Ok(());
+        }
+        let theirs = self.lanes.iter_mut().enumerate().find_map(|(at, lane)| {
+            let (own, _) = lane.solo.producer.as_ref()?;
+            let record = lane.solo.in_flight.take_if(|_| *own == id)?;
+            Some((at, record))
+        });
+        match theirs {
+            Some((at, record)) => self.alone_failed(now, at, &record, code),
+            None => Ok(()),
         }
     }
 

@@ -133,12 +133,13 @@ impl Window {
         first.map_or(self.passed, |seq| Seq(seq.0.saturating_sub(1)))
     }
 
-    /// Whether a record of this size may be sent now.
+    /// Whether a record of this size may be sent now. One that is due again has its slot already.
     #[must_use]
-    pub const fn has_room(&self, bytes: usize) -> bool {
+    pub fn has_room(&self, standing: Standing, bytes: usize) -> bool {
         let fits = self.sent < self.limits.records
             && self.sent_bytes.saturating_add(bytes) <= self.limits.bytes;
-        (fits || self.sent == 0) && self.slots < self.limits.span
+        let slot = standing == Standing::Due || self.slots < self.limits.span;
+        slot && (fits || self.sent == 0)
     }
 
     /// What this record is to the lane.
@@ -277,3 +278,7 @@ impl Track {
         self.slots.binary_search_by_key(&seq, |slot| slot.seq).ok()
     }
 }
+
+#[cfg(test)]
+#[path = "window_tests.rs"]
+mod tests;
