@@ -1,7 +1,7 @@
 //! A plain HTTP/1.1 client over one kept-alive connection. It hides nothing: no retry, no redirect.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Write},
     net::TcpStream,
     time::Duration,
 };
@@ -119,7 +119,9 @@ fn read(connection: &mut impl BufRead) -> io::Result<(Response, bool)> {
         headers,
         body: Vec::new(),
     };
-    let closes = response.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
+    let closes = response
+        .header("connection")
+        .is_some_and(|v| v.eq_ignore_ascii_case("close"));
     match response.header("content-length").map(str::parse) {
         Some(Ok(length)) => {
             response.body = vec![0; length];

@@ -110,7 +110,10 @@ impl Broker {
             if let Some(status) = process.ended() {
                 panic!("the broker ended: {status}\n{}", process.log_tail());
             }
-            let answer = self.admin().inner().fetch_metadata(None, Duration::from_secs(2));
+            let answer = self
+                .admin()
+                .inner()
+                .fetch_metadata(None, Duration::from_secs(2));
             answer.is_ok_and(|m| !m.brokers().is_empty()).then_some(())
         });
         if up.is_none() {
@@ -122,7 +125,11 @@ impl Broker {
 
     /// Kills it at once, as a power cut of its machine would.
     pub fn kill(&self) {
-        let process = self.process.lock().expect("no panic under this lock").take();
+        let process = self
+            .process
+            .lock()
+            .expect("no panic under this lock")
+            .take();
         process.expect("the broker was started").kill();
     }
 
@@ -138,7 +145,9 @@ impl Broker {
 
     fn signal(&self, signal: Signal) {
         let slot = self.process.lock().expect("no panic under this lock");
-        slot.as_ref().expect("the broker was started").signal(signal);
+        slot.as_ref()
+            .expect("the broker was started")
+            .signal(signal);
     }
 
     /// `host:port` for clients.
@@ -154,7 +163,9 @@ impl Broker {
             .iter()
             .map(|&name| {
                 let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-                settings.iter().fold(topic, |topic, &(key, value)| topic.set(key, value))
+                settings
+                    .iter()
+                    .fold(topic, |topic, &(key, value)| topic.set(key, value))
             })
             .collect();
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
@@ -164,7 +175,10 @@ impl Broker {
         }
         for topic in topics {
             wait::until(&format!("leaders of {topic}"), START, || {
-                let metadata = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(5)).ok()?;
+                let metadata = admin
+                    .inner()
+                    .fetch_metadata(Some(topic), Duration::from_secs(5))
+                    .ok()?;
                 let topic = metadata.topics().first()?;
                 let partitions = topic.partitions();
                 (!partitions.is_empty() && partitions.iter().all(|p| p.leader() >= 0)).then_some(())
@@ -243,7 +257,11 @@ pub fn java(least: &str, most: &str) -> Command {
     let mut java = Command::new("java");
     java.arg(format!("-Xms{least}"))
         .arg(format!("-Xmx{most}"))
-        .args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"]);
+        .args([
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",
+        ]);
     java
 }
 
@@ -251,7 +269,10 @@ pub fn java(least: &str, most: &str) -> Command {
 pub fn class_path(before: &[PathBuf]) -> String {
     let jars = jars().join("*");
     let parts = before.iter().chain([&jars]);
-    parts.map(|p| p.display().to_string()).collect::<Vec<_>>().join(":")
+    parts
+        .map(|p| p.display().to_string())
+        .collect::<Vec<_>>()
+        .join(":")
 }
 
 fn jars() -> PathBuf {

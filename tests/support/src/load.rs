@@ -22,7 +22,11 @@ pub struct Journal(pub BTreeMap<String, Vec<(u64, bool)>>);
 impl Journal {
     /// How many were answered 200.
     pub fn answered(&self) -> usize {
-        self.0.values().flatten().filter(|(_, answered)| *answered).count()
+        self.0
+            .values()
+            .flatten()
+            .filter(|(_, answered)| *answered)
+            .count()
     }
 }
 
@@ -90,7 +94,8 @@ impl Load {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Journal::default();
         for sender in self.senders.drain(..) {
-            all.0.extend(sender.join().expect("a sender doesn't panic").0);
+            all.0
+                .extend(sender.join().expect("a sender doesn't panic").0);
         }
         all
     }
@@ -113,7 +118,9 @@ struct Sender {
 
 impl Sender {
     fn run(mut self, number: usize) -> Journal {
-        let names: Vec<_> = (0..self.plan.streams).map(|s| format!("stream-{number}-{s}")).collect();
+        let names: Vec<_> = (0..self.plan.streams)
+            .map(|s| format!("stream-{number}-{s}"))
+            .collect();
         let mut journal = Journal::default();
         for count in 1.. {
             for name in &names {
@@ -121,7 +128,11 @@ impl Sender {
                     return journal;
                 }
                 let answered = self.send(&callback::recording(name, count));
-                journal.0.entry(name.clone()).or_default().push((count, answered));
+                journal
+                    .0
+                    .entry(name.clone())
+                    .or_default()
+                    .push((count, answered));
                 wait::pass(self.plan.pause);
             }
         }
@@ -142,7 +153,8 @@ impl Sender {
                 Ok(response) => assert_eq!(response.status, 503, "{}", response.text()),
                 Err(_) => {}
             }
-            if self.stop.load(Ordering::Relaxed) || self.dice.below(100) < self.plan.give_up_percent {
+            if self.stop.load(Ordering::Relaxed) || self.dice.below(100) < self.plan.give_up_percent
+            {
                 return false;
             }
             wait::pass(self.dice.millis(5, 50));

@@ -17,7 +17,9 @@ impl Metrics {
     /// Reads the text format.
     #[track_caller]
     pub fn parse(text: &str) -> Self {
-        let lines = text.lines().filter(|l| !l.is_empty() && !l.starts_with('#'));
+        let lines = text
+            .lines()
+            .filter(|l| !l.is_empty() && !l.starts_with('#'));
         Self(lines.map(sample).collect())
     }
 
@@ -110,7 +112,8 @@ mod tests {
 
     #[test]
     fn sums_over_the_labels_not_asked_for() {
-        let text = "# TYPE a counter\na{x=\"1\",y=\"1\"} 2\na{x=\"1\",y=\"2\"} 3\na{x=\"2\"} 10\nb 7\n";
+        let text =
+            "# TYPE a counter\na{x=\"1\",y=\"1\"} 2\na{x=\"1\",y=\"2\"} 3\na{x=\"2\"} 10\nb 7\n";
         let metrics = Metrics::parse(text);
         assert_eq!(metrics.sum("a", &["x=\"1\""]), Some(5.0));
         assert_eq!(metrics.count("b", &[]), 7);

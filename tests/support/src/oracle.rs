@@ -24,7 +24,10 @@ pub fn check(journal: &Journal, messages: &[Message]) -> Result<Findings, String
     let mut streams: BTreeMap<&str, Vec<(u64, &Message)>> = BTreeMap::new();
     for message in messages {
         match number(message) {
-            Some(number) => streams.entry(message.key_text().unwrap_or("")).or_default().push((number, message)),
+            Some(number) => streams
+                .entry(message.key_text().unwrap_or(""))
+                .or_default()
+                .push((number, message)),
             None => faults.push(format!("a message that is no recording: {message:?}")),
         }
     }
@@ -39,15 +42,27 @@ pub fn check(journal: &Journal, messages: &[Message]) -> Result<Findings, String
             faults.push(format!("stream {stream:?} was never sent"));
             continue;
         };
-        one_stream(stream, sent, arrived, &mut owners, &mut findings, &mut faults);
+        one_stream(
+            stream,
+            sent,
+            arrived,
+            &mut owners,
+            &mut findings,
+            &mut faults,
+        );
     }
     for (stream, sent) in &journal.0 {
         let arrived = streams.get(stream.as_str()).map_or(&[][..], Vec::as_slice);
         let there: HashSet<u64> = arrived.iter().map(|(number, _)| *number).collect();
-        let answered = sent.iter().filter(|(_, answered)| *answered).map(|(n, _)| *n);
+        let answered = sent
+            .iter()
+            .filter(|(_, answered)| *answered)
+            .map(|(n, _)| *n);
         let missing: Vec<_> = answered.filter(|n| !there.contains(n)).collect();
         if !missing.is_empty() {
-            faults.push(format!("{stream}: answered 200 and not in Kafka: {missing:?}"));
+            faults.push(format!(
+                "{stream}: answered 200 and not in Kafka: {missing:?}"
+            ));
         }
     }
     if faults.is_empty() {
@@ -92,7 +107,9 @@ fn one_stream<'m>(
         }
         last = last.max(number);
         if let Some(other) = owners.insert(message.ce_id(), (stream.into(), number)) {
-            faults.push(format!("{stream}: {number} shares its ce_id with {other:?}"));
+            faults.push(format!(
+                "{stream}: {number} shares its ce_id with {other:?}"
+            ));
         }
     }
 }
@@ -127,7 +144,11 @@ mod tests {
     #[test]
     fn repetitions_and_unanswered_ones_are_fine() {
         let arrived = [(1, "a"), (2, "b"), (1, "a"), (3, "c")];
-        let messages: Vec<_> = arrived.iter().zip(0..).map(|(&(n, id), o)| message(n, id, o)).collect();
+        let messages: Vec<_> = arrived
+            .iter()
+            .zip(0..)
+            .map(|(&(n, id), o)| message(n, id, o))
+            .collect();
         let findings = Findings {
             callbacks: 3,
             duplicates: 1,
@@ -145,7 +166,11 @@ mod tests {
             &[(1, "a"), (3, "a")],
             &[(1, "a"), (3, "c"), (4, "d")],
         ] {
-            let messages: Vec<_> = broken.iter().zip(0..).map(|(&(n, id), o)| message(n, id, o)).collect();
+            let messages: Vec<_> = broken
+                .iter()
+                .zip(0..)
+                .map(|(&(n, id), o)| message(n, id, o))
+                .collect();
             assert!(check(&sent(), &messages).is_err(), "{broken:?}");
         }
     }

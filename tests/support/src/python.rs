@@ -14,7 +14,8 @@ pub fn interpreter() -> PathBuf {
         let list = dir.join("requirements.txt");
         std::fs::write(&list, requirements).expect("the list of packages");
         let mut pip = Command::new(venv.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(list);
+        pip.args(["-m", "pip", "install", "--quiet", "--requirement"])
+            .arg(list);
         process::run("install the packages of the Python example", &mut pip);
     });
     dir.join("venv/bin/python")

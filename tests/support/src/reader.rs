@@ -37,12 +37,8 @@ impl Message {
     /// The value as JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.value).unwrap_or_else(|e| {
-            panic!(
-                "{e} in the value {}",
-                String::from_utf8_lossy(&self.value)
-            )
-        })
+        serde_json::from_slice(&self.value)
+            .unwrap_or_else(|e| panic!("{e} in the value {}", String::from_utf8_lossy(&self.value)))
     }
 
     /// The key as text.
@@ -68,14 +64,17 @@ pub fn read<T: AsRef<str>>(bootstrap: &str, topics: &[T]) -> Vec<Message> {
     let out = process::run("read the topics back with Kafka's own client", &mut java);
     let text = String::from_utf8(out).expect("the reader prints UTF-8");
     let mut messages: Vec<_> = text.lines().map(parse).collect();
-    messages.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
+    messages
+        .sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
     messages
 }
 
 /// The messages by topic; a topic without any is there, empty.
 pub fn by_topic<T: AsRef<str>>(bootstrap: &str, topics: &[T]) -> BTreeMap<String, Vec<Message>> {
-    let mut map: BTreeMap<String, Vec<Message>> =
-        topics.iter().map(|t| (t.as_ref().to_owned(), Vec::new())).collect();
+    let mut map: BTreeMap<String, Vec<Message>> = topics
+        .iter()
+        .map(|t| (t.as_ref().to_owned(), Vec::new()))
+        .collect();
     for message in read(bootstrap, topics) {
         map.entry(message.topic.clone()).or_default().push(message);
     }

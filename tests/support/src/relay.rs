@@ -84,7 +84,11 @@ impl Relay {
             }
             (self.readyz() == Some(200)).then_some(())
         });
-        assert!(ready.is_some(), "the relay is not ready after {START:?}\n{}", self.log_tail());
+        assert!(
+            ready.is_some(),
+            "the relay is not ready after {START:?}\n{}",
+            self.log_tail()
+        );
     }
 
     /// Starts it without waiting.
@@ -121,7 +125,10 @@ impl Relay {
 
     fn spawn_with(&self, dir: &Path) -> Process {
         let mut serve = Command::new(&self.binary);
-        serve.arg("serve").arg("--config").arg(dir.join("livebridge.toml"));
+        serve
+            .arg("serve")
+            .arg("--config")
+            .arg(dir.join("livebridge.toml"));
         // What the machine's user has set must not change what is tested.
         for (name, _) in std::env::vars_os() {
             let known = name.to_string_lossy();
@@ -141,13 +148,20 @@ impl Relay {
     /// Asks it to end.
     #[track_caller]
     pub fn terminate(&self) {
-        self.process.as_ref().expect("the relay was started").signal(Signal::Term);
+        self.process
+            .as_ref()
+            .expect("the relay was started")
+            .signal(Signal::Term);
     }
 
     /// Waits for its end.
     #[track_caller]
     pub fn wait_for_exit(&mut self, deadline: Duration) -> ExitStatus {
-        let status = self.process.as_mut().expect("the relay was started").wait(deadline);
+        let status = self
+            .process
+            .as_mut()
+            .expect("the relay was started")
+            .wait(deadline);
         self.process = None;
         status
     }
@@ -217,13 +231,19 @@ impl Relay {
         });
         settled.unwrap_or_else(|| {
             let flow = self.metrics().flow();
-            panic!("not settled after {deadline:?}: {flow}\n{}", self.log_tail())
+            panic!(
+                "not settled after {deadline:?}: {flow}\n{}",
+                self.log_tail()
+            )
         })
     }
 
     /// The last lines of its log.
     pub fn log_tail(&self) -> String {
-        self.process.as_ref().map(Process::log_tail).unwrap_or_default()
+        self.process
+            .as_ref()
+            .map(Process::log_tail)
+            .unwrap_or_default()
     }
 
     /// Its whole log, of all its runs.
@@ -256,6 +276,9 @@ impl Rival {
 }
 
 fn write_settings(settings: &[(String, String)], dir: &Path) {
-    let lines: String = settings.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+    let lines: String = settings
+        .iter()
+        .map(|(key, value)| format!("{key} = {value}\n"))
+        .collect();
     std::fs::write(dir.join("livebridge.toml"), lines).expect("the relay's settings");
 }
