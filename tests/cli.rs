@@ -27,15 +27,16 @@ struct Seen {
 }
 
 fn run(arguments: &[&str]) -> Seen {
-    run_in(tempfile::tempdir().unwrap().path(), arguments, &[])
+    let directory = tempfile::tempdir().expect("a directory");
+    run_in(directory.path(), arguments, &[])
 }
 
 fn run_in(directory: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Seen {
     let output = livebridge(directory, arguments, variables);
     let seen = Seen {
         code: output.status.code().expect("it exits by itself"),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
+        out: String::from_utf8(output.stdout).expect("UTF-8"),
+        err: String::from_utf8(output.stderr).expect("UTF-8"),
     };
     assert!(
         !seen.out.contains(SECRET) && !seen.err.contains(SECRET),

@@ -9,6 +9,7 @@ mod schema;
 mod send;
 mod settings;
 mod sign;
+mod summary;
 mod topics;
 mod usage;
 mod verdict;

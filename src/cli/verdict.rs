@@ -70,7 +70,7 @@ fn replication(facts: &TopicFacts) -> Vec<Finding> {
     if (replicas as u64) < least {
         findings.push(Err(format!(
             "topic {name} has {replicas} replicas, fewer than its min.insync.replicas of {least}: \
-             no record can be published; add replicas or lower it"
+             a broker refuses every record, or (since Kafka 4) quietly asks for fewer; add replicas or lower it"
         )));
     } else if least == 1 {
         findings.push(Ok(format!(

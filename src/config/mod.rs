@@ -2,6 +2,7 @@
 //!
 //! Everything in a [`Config`] is already checked: the parts that take a piece of it check nothing again.
 
+mod environment;
 mod fault;
 mod flags;
 pub mod kafka;
@@ -17,9 +18,9 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use environment::{Environment, Surroundings};
 pub use fault::{Fault, Faults};
 pub use flags::Flags;
-pub use layers::{Environment, Surroundings};
 pub use load::{Loaded, load, read_settings_file};
 pub use secret::Secret;
 

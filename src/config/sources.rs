@@ -1,9 +1,9 @@
 //! `sources.<name>`: the senders and their keys, and the flags and variables that replace the keys of one of them.
 
 use super::{
-    Auth, NamedKey, Secret, Source, SourceKind,
+    Auth, NamedKey, Secret, Source, SourceKind, Surroundings,
     keys::{self, MAX_KEYS},
-    layers::{Layers, Surroundings, article, texts},
+    layers::{Layers, article, texts},
     reference::{self, KEY_FILES, KEYS, nearest},
     values,
 };
