@@ -85,7 +85,7 @@ mod tests {
             "acks",
             "enable.idempotence",
             "message.timeout.ms",
-            "test.mock.num.brokers",
+            "test.mock.broker.push",
             "partitioner",
         ] {
             assert!(refused_property(name).is_some(), "{name}");
