@@ -128,14 +128,39 @@ const fn before(seq: Seq) -> Seq {
 pub(super) struct Solo<P> {
     pub(super) producer: Option<(ProducerId, P)>,
     pub(super) in_flight: Option<Record>,
+    /// It said that it is done for, and is closing; the record's own report may still come and says more.
+    pub(super) dying: Option<(ProducerId, Code)>,
 }
 
 impl<P: Producer> Solo<P> {
+    /// The record, if this report is about it.
+    pub(super) fn take(&mut self, id: ProducerId, seq: Seq) -> Option<Record> {
+        let own = self.producer.as_ref().map(|(own, _)| *own);
+        let own = own.or(self.dying.map(|(dying, _)| dying));
+        self.in_flight
+            .take_if(|record| own == Some(id) && record.seq == seq)
+    }
+
+    /// The producer said that it is done for.
+    pub(super) fn died(&mut self, id: ProducerId, code: Code) {
+        if let Some((_, producer)) = self.producer.take_if(|(own, _)| *own == id) {
+            producer.close();
+            self.dying = Some((id, code));
+        }
+    }
+
+    /// A dying producer has closed: the record that it never reported, and why it died.
+    pub(super) fn closed(&mut self, id: ProducerId) -> Option<(Record, Code)> {
+        let (_, code) = self.dying.take_if(|(dying, _)| *dying == id)?;
+        Some((self.in_flight.take()?, code))
+    }
+
     /// Lets go of the producer and gives back the record that it had.
     pub(super) fn close(&mut self) -> Option<Record> {
         if let Some((_, producer)) = self.producer.take() {
             producer.close();
         }
+        self.dying = None;
         self.in_flight.take()
     }
 }
@@ -169,6 +194,7 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
             solo: Solo {
                 producer: None,
                 in_flight: None,
+                dying: None,
             },
             waiting: None,
             verdict: None,

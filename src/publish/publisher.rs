@@ -224,12 +224,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.take_report(now, report)?;
         }
         for (id, code) in mail.fatal {
-            self.died(now, id, code)?;
+            self.died(now, id, code);
         }
         for id in mail.closed {
-            if matches!(self.shared, Shared::Closing { id: closing, .. } if closing == id) {
-                self.shared_ended(now);
-            }
+            self.closed(now, id)?;
         }
         Ok(())
     }
@@ -258,13 +256,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             return Ok(());
         }
         let at = self.lane_of(report.ticket.family);
-        let theirs = self.lanes.get_mut(at).and_then(|lane| {
-            let (id, _) = lane.solo.producer.as_ref()?;
-            let same = *id == report.producer;
-            lane.solo
-                .in_flight
-                .take_if(|record| same && record.seq == report.ticket.seq)
-        });
+        let lane = self.lanes.get_mut(at);
+        let theirs = lane.and_then(|lane| lane.solo.take(report.producer, report.ticket.seq));
         match (theirs, report.result) {
             // Of a producer that has ended: its records are due again already.
             (None, _) => Ok(()),
@@ -277,21 +270,28 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
     }
 
-    /// A producer said that it is done for. Usually a report has said so already; where none came, this ends it.
-    fn died(&mut self, now: Tick, id: ProducerId, code: Code) -> Result<(), Fault> {
+    /// A producer said that it is done for, maybe before it said what became of its records.
+    fn died(&mut self, now: Tick, id: ProducerId, code: Code) {
         if self.is_shared(id) {
             self.end_shared(now);
-            return Ok(());
         }
-        let theirs = self.lanes.iter_mut().enumerate().find_map(|(at, lane)| {
-            let (own, _) = lane.solo.producer.as_ref()?;
-            let record = lane.solo.in_flight.take_if(|_| *own == id)?;
-            Some((at, record))
-        });
-        match theirs {
-            Some((at, record)) => self.alone_failed(now, at, &record, code),
-            None => Ok(()),
+        for lane in &mut self.lanes {
+            lane.solo.died(id, code);
         }
+    }
+
+    /// A producer has said all that it ever will.
+    fn closed(&mut self, now: Tick, id: ProducerId) -> Result<(), Fault> {
+        if matches!(self.shared, Shared::Closing { id: closing, .. } if closing == id) {
+            self.shared_ended(now);
+        }
+        for at in 0..self.lanes.len() {
+            let lane = self.lanes.get_mut(at);
+            if let Some((record, code)) = lane.and_then(|lane| lane.solo.closed(id)) {
+                self.alone_failed(now, at, &record, code)?;
+            }
+        }
+        Ok(())
     }
 
     /// An ack: the only way to be published.
