@@ -199,6 +199,8 @@ impl Broker {
     }
 
     fn write_settings(&self) {
+        // The controller turns a restarted broker away until the session of its killed predecessor has run out: so
+        // that is short.
         let (port, controller) = (self.port.address(), self.controller.address());
         let settings = format!(
             "process.roles=broker,controller\n\
@@ -217,6 +219,8 @@ impl Broker {
              transaction.state.log.replication.factor=1\n\
              transaction.state.log.min.isr=1\n\
              group.initial.rebalance.delay.ms=0\n\
+             broker.session.timeout.ms=2000\n\
+             broker.heartbeat.interval.ms=400\n\
              num.network.threads=2\n\
              num.io.threads=4\n\
              log.cleaner.dedupe.buffer.size=2097152\n",

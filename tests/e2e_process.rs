@@ -1,0 +1,118 @@
+//! The relay as a process: how it ends when asked, and what it refuses to start beside.
+
+use std::time::{Duration, Instant};
+use support::{
+    callback::{recording, signed},
+    kafka::Broker,
+    reader,
+    relay::Relay,
+    topics::Topics,
+    wait,
+};
+
+const SETTLE: Duration = Duration::from_secs(60);
+/// The longest that draining may take with the settings of these tests, and a little for a busy machine.
+const DRAIN: Duration = Duration::from_secs(30);
+
+fn relay(bootstrap: &str, topics: &Topics) -> Relay {
+    Relay::new(env!("CARGO_BIN_EXE_livebridge"), bootstrap, topics)
+}
+
+/// Nothing listens here.
+const NOWHERE: &str = "127.0.0.1:9";
+
+#[test]
+fn sigterm_turns_readiness_off_at_once_serves_on_and_leaves_nothing_behind() {
+    let broker = Broker::shared();
+    let topics = Topics::create(broker, 2);
+    let mut relay = relay(&broker.bootstrap(), &topics).set("drain.delay", "\"3s\"");
+    relay.start();
+    assert_eq!(relay.post(&signed(&recording("s1", 1))).status, 200);
+    relay.terminate();
+    let asked = Instant::now();
+    wait::until("readiness to turn off", Duration::from_secs(2), || {
+        (relay.readyz() == Some(503)).then_some(())
+    });
+    let mut number = 1;
+    while asked.elapsed() < Duration::from_secs(2) {
+        number += 1;
+        let answer = relay.post(&signed(&recording("s1", number)));
+        assert_eq!(
+            (answer.status, answer.header("connection")),
+            (200, Some("close"))
+        );
+        wait::pass(Duration::from_millis(20));
+    }
+    let status = relay.wait_for_exit(DRAIN);
+    assert_eq!(status.code(), Some(0), "{}", relay.log());
+    let messages = reader::read(&broker.bootstrap(), &[topics.of("recording")]);
+    let numbers: Vec<_> = messages
+        .iter()
+        .map(|m| m.json()["media_start_time"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, (1..=number).collect::<Vec<_>>());
+
+    relay.start();
+    let flow = relay.wait_until_settled(SETTLE);
+    assert_eq!(
+        (flow.recovered, flow.published),
+        (0, 0),
+        "a drained spool has nothing to do again"
+    );
+}
+
+#[test]
+fn what_cannot_be_published_in_time_is_no_fault_and_comes_after_the_next_start() {
+    let broker = Broker::started();
+    let topics = Topics::create(&broker, 2);
+    broker.kill();
+    let mut relay = relay(&broker.bootstrap(), &topics).set("drain.publish", "\"1s\"");
+    relay.start();
+    for number in 1..=50 {
+        assert_eq!(relay.post(&signed(&recording("s1", number))).status, 200);
+    }
+    relay.terminate();
+    let status = relay.wait_for_exit(DRAIN);
+    assert_eq!(status.code(), Some(0), "{}", relay.log());
+    assert!(
+        relay.log().contains("50"),
+        "the number left is logged: {}",
+        relay.log()
+    );
+
+    broker.start();
+    relay.start();
+    let flow = relay.wait_until_settled(SETTLE);
+    assert_eq!((flow.recovered, flow.published), (50, 50));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let topics = Topics::named();
+    let mut relay = relay(NOWHERE, &topics).set("drain.delay", "\"20s\"");
+    relay.start();
+    assert_eq!(relay.post(&signed(&recording("s1", 1))).status, 200);
+    relay.terminate();
+    wait::until("readiness to turn off", Duration::from_secs(5), || {
+        (relay.readyz() == Some(503)).then_some(())
+    });
+    relay.terminate();
+    let status = relay.wait_for_exit(Duration::from_secs(5));
+    assert_eq!(status.code(), Some(1), "{}", relay.log());
+}
+
+#[test]
+fn a_second_process_on_the_same_spool_is_refused_and_disturbs_nothing() {
+    let topics = Topics::named();
+    let mut relay = relay(NOWHERE, &topics);
+    relay.start();
+    let (status, log) = relay.rival().wait_for_exit(Duration::from_secs(10));
+    assert_eq!(status.code(), Some(1), "{log}");
+    let spool = relay.spool_dir();
+    assert!(
+        log.contains(&spool.display().to_string()),
+        "the message names the spool: {log}"
+    );
+    assert_eq!(relay.post(&signed(&recording("s1", 1))).status, 200);
+    assert_eq!(relay.ended(), None);
+}
