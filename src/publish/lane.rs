@@ -54,6 +54,11 @@ impl Plan {
             queue,
         }
     }
+
+    /// The topics that records go to.
+    pub(super) fn topics(&self) -> Vec<String> {
+        self.routes.iter().filter_map(|r| r.topic.clone()).collect()
+    }
 }
 
 /// A place in the spool, and the record found there that could not be taken yet.

@@ -182,7 +182,7 @@ impl Relay {
             metrics: Metrics::register(&registry, &topics, pending.clone()).unwrap(),
         };
         let mailbox = Arc::clone(&handle.mailbox);
-        let thread = start(handle.board.clone(), mailbox, plan, parts).unwrap();
+        let thread = start(handle.board.clone(), mailbox, plan, parts, None).unwrap();
         Self {
             cluster,
             spool,

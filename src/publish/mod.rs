@@ -25,6 +25,7 @@ pub mod message;
 pub mod metrics;
 #[cfg(test)]
 mod mock_tests;
+mod partitions;
 pub mod plan;
 pub mod properties;
 mod publisher;
@@ -51,6 +52,7 @@ use kafka::Kafka;
 use lane::Plan;
 use mailbox::{Mailbox, Reports};
 use message::{Message, Rendering};
+use partitions::Watch;
 use publisher::{Parts, Publisher, Render, Step};
 use status::Board;
 use std::{
@@ -154,6 +156,8 @@ pub fn spawn<O: Outlet>(
     let plan = Plan::new(&settings.topics, settings.body_bytes);
     let client = properties::client_config(&settings.kafka, settings.body_bytes, plan.queue);
     let mailbox = Arc::clone(&handle.mailbox);
+    let watch = Watch::start(client.clone(), plan.topics(), metrics.clone());
+    let watch = watch.map_err(Fault::Thread)?;
     let parts = Parts {
         outlet,
         copies: Box::new(
@@ -168,7 +172,7 @@ pub fn spawn<O: Outlet>(
         clock,
         metrics,
     };
-    start(handle.board.clone(), mailbox, plan, parts)
+    start(handle.board.clone(), mailbox, plan, parts, Some(watch))
 }
 
 fn start<O: Outlet, B: Broker, R: Render>(
@@ -176,6 +180,7 @@ fn start<O: Outlet, B: Broker, R: Render>(
     mailbox: Arc<Mailbox>,
     plan: Plan,
     parts: Parts<O, B, R>,
+    watch: Option<Watch>,
 ) -> Result<JoinHandle<Result<Left, Fault>>, Fault> {
     thread::Builder::new()
         .name("livebridge-publish".into())
@@ -184,6 +189,7 @@ fn start<O: Outlet, B: Broker, R: Render>(
             let mut publisher = Publisher::new(plan, parts);
             let ended = run(&mut publisher, &mailbox, &board);
             board.post(publisher.status());
+            drop(watch);
             ended
         })
         .map_err(Fault::Thread)
