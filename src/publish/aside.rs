@@ -14,6 +14,46 @@ use crate::spool::{Outlet, QuarantineError, Reason, Record};
 use std::io::ErrorKind;
 
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
+    /// The client itself refused a record for the shared producer. Nothing was enqueued, so there is no gap.
+    pub(super) fn refused(
+        &mut self,
+        now: Tick,
+        at: usize,
+        record: &Record,
+        code: Code,
+    ) -> Result<Took, Fault> {
+        let idle = self
+            .lanes
+            .get(at)
+            .is_some_and(|l| l.window.in_flight() == 0);
+        self.moved = true;
+        match code.class() {
+            Class::Poison(refusal) => {
+                self.parts.metrics.failed(self.topic(at), code);
+                let detail = format!("refused by the client: {code}");
+                let reason = self.reason(at, refusal.label(), detail);
+                self.quarantine(now, at, record, &reason)
+            }
+            Class::Blocked if idle => {
+                self.blame(at, code);
+                if let Some(lane) = self.lanes.get_mut(at) {
+                    lane.verdict = None;
+                    lane.course.block(now, None);
+                    if let Way::NotBefore(at) = lane.course.way(now) {
+                        self.wake_at(at);
+                    }
+                }
+                self.show_blocked(at);
+                Ok(Took::Later(None))
+            }
+            Class::Blocked | Class::Retriable | Class::Fatal => {
+                self.blame(at, code);
+                self.end_shared(now);
+                Ok(Took::Later(None))
+            }
+        }
+    }
+
     /// A record sent alone failed.
     pub(super) fn alone_failed(
         &mut self,

@@ -210,6 +210,7 @@ impl Run {
         self.publisher.close(self.now).unwrap();
         let mut world = self.world.lock().unwrap();
         let seed = self.seed;
+        world.assert_order(seed);
         let end = world.durable_end();
         for seq in 1..=end.0 {
             assert!(world.is_settled(Seq(seq)), "seed {seed}: {seq} is missing");
@@ -222,7 +223,6 @@ impl Run {
             );
         }
         assert_eq!(world.checkpointed().least(), end, "seed {seed}");
-        world.assert_order(seed);
         drop(world);
         self.check_the_identity();
     }
