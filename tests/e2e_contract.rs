@@ -12,7 +12,6 @@ use support::{
     reader::{self, Message},
     relay::Relay,
     topics::Topics,
-    wait,
 };
 
 const SETTLE: Duration = Duration::from_secs(60);
