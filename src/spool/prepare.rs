@@ -41,6 +41,13 @@ impl Sizes {
         }
     }
 
+    /// The next length; a shorter one if the filesystem has no room for it.
+    fn that_fits(&self, space: Space) -> u64 {
+        let room = space.free.saturating_sub(reserve(space));
+        let whole_blocks = room - room % segment::HEADER as u64;
+        self.next.min(whole_blocks).max(self.least)
+    }
+
     fn grow(&mut self) {
         self.next = self.next.saturating_mul(GROWTH).min(self.most);
     }
@@ -72,14 +79,14 @@ pub(in crate::spool) fn reserve(space: Space) -> u64 {
 /// # Errors
 /// If there is no room, or the disk fails. Nothing was lost: it may be tried again.
 pub(in crate::spool) fn ensure_ready(shared: &Shared) -> io::Result<()> {
-    let len = {
+    let sizes = {
         let slot = locked(&shared.slot);
         if slot.ready.is_some() {
             return Ok(());
         }
-        slot.sizes.next
+        slot.sizes
     };
-    put_ready(shared, len, true)
+    put_ready(shared, sizes.that_fits(shared.disk.space()?), true)
 }
 
 /// The segment that is ready; a small one made now if the housekeeper is late.
@@ -172,6 +179,21 @@ mod tests {
         assert_eq!((tiny.next, tiny.most), ((1 << 20) + 4096, (1 << 20) + 4096));
         let eighth = Sizes::new(64 << 20, 80 << 20, 1 << 20);
         assert_eq!(eighth.most, 10 << 20);
+    }
+
+    #[test]
+    fn a_segment_is_shorter_where_there_is_little_room() {
+        let mut sizes = Sizes::new(64 << 20, 10 << 30, 1 << 20);
+        (0..5).for_each(|_| sizes.grow());
+        let fits = |free| {
+            sizes.that_fits(Space {
+                free,
+                total: 100 << 20,
+            })
+        };
+        assert_eq!(fits(100 << 20), 64 << 20);
+        assert_eq!(fits(25 << 20), 20 << 20);
+        assert_eq!(fits(0), sizes.least);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! [`Writer::commit`] is one step and can be driven by hand; the thread is a loop around it. While one sync runs, callbacks
 //! queue up, and the next batch takes them all: a lone callback waits for nothing, a crowd shares a sync.
 
+mod flush;
+
 use super::{
-    append::{Append, AppendError, Durable, How},
+    append::{Append, AppendError},
     disk::DiskFile,
     envelope, frame,
     index::{ENTRIES_MAX, Entry},
@@ -18,9 +20,9 @@ use super::{
 use crate::{
     callback::names::SourceName,
     clock::{Clock, Millis},
-    metrics::{Callbacks, Outcome},
+    metrics::Callbacks,
 };
-use std::{io, sync::Arc, time::Instant};
+use std::{io, sync::Arc};
 use tokio::sync::mpsc;
 
 /// Records in a batch.
@@ -245,103 +247,6 @@ impl Writer {
             let end = active.end + (self.buffer.len() + header + size) as u64;
             end <= active.len && active.records + self.staged.len() < ENTRIES_MAX
         })
-    }
-
-    /// One write, one sync; then, in this order: the durable end, the window, the receipts.
-    fn flush(&mut self) -> io::Result<()> {
-        if self.staged.is_empty() {
-            return Ok(());
-        }
-        if let Err(e) = self.write_and_sync() {
-            self.fail();
-            return Err(e);
-        }
-        // A window entry is durable as soon as the durable end has reached its number.
-        self.durable = Seq(self.next_seq.0.saturating_sub(1));
-        self.publish();
-        for Staged { entry, append } in std::mem::take(&mut self.staged) {
-            self.callbacks
-                .count(&append.envelope.source, append.event, Outcome::Accepted);
-            self.shared
-                .metrics
-                .append_seconds
-                .observe(append.at.elapsed().as_secs_f64());
-            // A caller that hung up is fine: the record is kept, and sent, all the same.
-            let _ = append
-                .done
-                .send(Ok(Durable::after_sync(entry.seq, How::New)));
-        }
-        for (seq, append) in std::mem::take(&mut self.joined) {
-            self.answer_duplicate(seq, append);
-        }
-        (self.on_durable)();
-        Ok(())
-    }
-
-    fn write_and_sync(&mut self) -> io::Result<()> {
-        let Some(active) = &mut self.segment else {
-            return Err(io::Error::other("records without a segment"));
-        };
-        let start = Instant::now();
-        active.file.write_at(&self.buffer, active.end)?;
-        active.file.sync_data()?;
-        self.shared
-            .metrics
-            .sync_seconds
-            .observe(start.elapsed().as_secs_f64());
-        Ok(())
-    }
-
-    /// Lets readers see the batch.
-    fn publish(&mut self) {
-        let Some(active) = &mut self.segment else {
-            return;
-        };
-        let entries: Vec<Entry> = self.staged.iter().map(|s| s.entry).collect();
-        // Before any reader can settle one of them.
-        self.shared
-            .metrics
-            .pending_records
-            .add(level(entries.len() as u64));
-        let mut view = locked(&self.shared.view);
-        if active.end == 0
-            && let Some(first) = entries.first()
-        {
-            view.start(active.name, self.shared.instance, first.seq, active.len);
-        }
-        view.extend(&entries, &self.sources);
-        drop(view);
-        active.end += self.buffer.len() as u64;
-        active.records += entries.len();
-        self.buffer.clear();
-    }
-
-    /// The sender's retry must be appended anew: entries go first, then the receipts fail.
-    fn fail(&mut self) {
-        for Staged { entry, .. } in &self.staged {
-            self.window.forget(entry.source, entry.ce_id, entry.seq);
-        }
-        let staged = std::mem::take(&mut self.staged)
-            .into_iter()
-            .map(|s| s.append);
-        let joined = std::mem::take(&mut self.joined)
-            .into_iter()
-            .map(|(_, append)| append);
-        for append in staged.chain(joined) {
-            refuse(append, AppendError::Stopped);
-        }
-    }
-
-    fn answer_duplicate(&self, seq: Seq, append: Append) {
-        self.callbacks
-            .count(&append.envelope.source, append.event, Outcome::Duplicate);
-        self.shared
-            .metrics
-            .append_seconds
-            .observe(append.at.elapsed().as_secs_f64());
-        let _ = append
-            .done
-            .send(Ok(Durable::after_sync(seq, How::Duplicate)));
     }
 
     /// Nothing more comes: the segment gets its index, so that the next start needn't read through it.
