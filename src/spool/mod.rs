@@ -6,10 +6,10 @@
 //!               zeros written ahead, indices, deletion: housekeeper ◄── checkpoint ◄┘
 //! ```
 //!
-//! * Formats, pure: [`frame`], [`envelope`], [`segment`], [`index`], [`checkpoint`].
-//! * Deciding, pure: [`scan`] (what a crash left), [`window`] (duplicates), [`view`] (what is where, and settled).
-//! * Doing, over the [`disk`] trait: [`recovery`], [`writer`], [`prepare`], [`housekeeper`], [`cursor`], [`quarantine`].
-//! * Tying: [`store`].
+//! * Formats, pure: `frame`, `envelope`, `segment`, `index`, `checkpoint`.
+//! * Deciding, pure: `scan` (what a crash left), `window` (duplicates), `view` (what is where, and settled).
+//! * Doing, over the `disk` trait: `recovery`, `writer`, `prepare`, `housekeeper`, `cursor`, `quarantine`.
+//! * Tying: `store`.
 
 pub mod append;
 mod bytes;
