@@ -4,11 +4,16 @@ mod check;
 mod cluster;
 pub mod demo;
 pub mod log;
+mod moment;
+mod output;
+mod place;
+mod progress;
 mod sample;
 mod schema;
 mod send;
 mod settings;
 mod sign;
+mod spool;
 mod summary;
 mod topics;
 mod usage;
@@ -48,6 +53,7 @@ enum Command {
     Sign(sign::Args),
     Verify(verify::Args),
     Schema(schema::Args),
+    Spool(spool::Args),
 }
 
 /// Runs the relay. It starts, is ready and accepts with Kafka down.
@@ -102,6 +108,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Sign(args) => sign::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Spool(args) => spool::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,6 +9,12 @@ pub(super) fn load(flags: &Flags) -> Result<Loaded, Failure> {
     config::load(flags, &surroundings()).map_err(|faults| Failure::Usage(faults.to_string()))
 }
 
+/// All settings, for a command that takes no callbacks and so needs no key.
+pub(super) fn load_without_keys(flags: &Flags) -> Result<Loaded, Failure> {
+    config::load_without_keys(flags, &surroundings())
+        .map_err(|faults| Failure::Usage(faults.to_string()))
+}
+
 /// The process's own environment and files.
 pub(super) fn surroundings() -> Surroundings<'static> {
     Surroundings {

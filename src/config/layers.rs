@@ -27,6 +27,8 @@ pub(super) struct Layers<'a> {
     pub(super) properties: BTreeMap<String, Value>,
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<String>,
+    /// Whether a source without a key is a fault.
+    pub(super) keys_needed: bool,
 }
 
 impl<'a> Layers<'a> {
@@ -40,6 +42,7 @@ impl<'a> Layers<'a> {
             properties: BTreeMap::new(),
             faults: Vec::new(),
             warnings: Vec::new(),
+            keys_needed: true,
         };
         layers.take_environment(&surroundings.environment);
         if let Some(table) = layers.read_file(surroundings.read) {

@@ -40,7 +40,20 @@ pub struct Loaded {
 /// # Errors
 /// With every fault that there is, each naming the setting as the user wrote it.
 pub fn load(flags: &Flags, surroundings: &Surroundings<'_>) -> Result<Loaded, Faults> {
+    assemble(Layers::new(flags, surroundings), surroundings)
+}
+
+/// The same for a command that takes no callbacks: a source without a key is no fault, and no key file is read.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_without_keys(flags: &Flags, surroundings: &Surroundings<'_>) -> Result<Loaded, Faults> {
     let mut layers = Layers::new(flags, surroundings);
+    layers.keys_needed = false;
+    assemble(layers, surroundings)
+}
+
+fn assemble(mut layers: Layers<'_>, surroundings: &Surroundings<'_>) -> Result<Loaded, Faults> {
     let l = &mut layers;
     let config = Config {
         http: http(l),

@@ -21,7 +21,7 @@ mod tests;
 pub use environment::{Environment, Surroundings};
 pub use fault::{Fault, Faults};
 pub use flags::Flags;
-pub use load::{Loaded, load, read_settings_file};
+pub use load::{Loaded, load, load_without_keys, read_settings_file};
 pub use secret::Secret;
 
 use crate::callback::names::{Family, SourceName};

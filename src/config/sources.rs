@@ -36,8 +36,10 @@ pub(super) fn sources(layers: &mut Layers<'_>, surroundings: &Surroundings<'_>) 
         }
     }
     replace_keys(layers, &mut sources);
-    for source in &sources {
-        check_keys(layers, surroundings, source);
+    if layers.keys_needed {
+        for source in &sources {
+            check_keys(layers, surroundings, source);
+        }
     }
     sources
 }

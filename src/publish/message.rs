@@ -176,6 +176,14 @@ impl Rendering {
     }
 }
 
+/// A body as received, but for the value of its `sign` and what `redact` names. None if it can't be read, since then it might
+/// hide them anywhere.
+#[must_use]
+pub fn without_secrets(body: &[u8], redact: &[String]) -> Option<Vec<u8>> {
+    let document = Document::parse(body).ok()?;
+    Some(blanked(&document, redact))
+}
+
 /// The kind that the body names, even where it can't be typed as that.
 fn name_of(document: &Document<'_>) -> EventName {
     crate::callback::event::event_type(document)

@@ -55,20 +55,7 @@ pub(in crate::spool) enum Error {
 impl Checkpoint {
     /// Opens the file, or makes it.
     pub(in crate::spool) fn open(disk: &dyn Disk) -> Result<(Self, Found), Error> {
-        let exists = disk.list(Dir::Root)?.iter().any(|name| name == NAME);
-        let mut slots = Vec::new();
-        if exists {
-            let bytes = read_all(disk, Dir::Root, NAME, u64::MAX)?;
-            for slot in bytes.chunks(SLOT).take(2) {
-                slots.extend(decode(slot)?);
-            }
-        }
-        let newest = slots.into_iter().max_by_key(|(generation, _)| *generation);
-        let (found, (generation, settled)) = match newest {
-            Some(newest) => (Found::Valid, newest),
-            None if exists => (Found::Damaged, (0, Settled::default())),
-            None => (Found::New, (0, Settled::default())),
-        };
+        let (found, generation, settled) = read(disk)?;
         if found != Found::Valid {
             let first = encode(0, &settled);
             write_whole(disk, Dir::Root, NAME, &[&first, &[0; SLOT]])?;
@@ -115,7 +102,26 @@ impl Checkpoint {
     }
 }
 
-fn encode(generation: u64, settled: &Settled) -> Vec<u8> {
+/// What the file says: what was found, the newest valid slot's generation, and how far it says that all is settled.
+/// Changes nothing.
+pub(in crate::spool) fn read(disk: &dyn Disk) -> Result<(Found, u64, Settled), Error> {
+    let exists = disk.list(Dir::Root)?.iter().any(|name| name == NAME);
+    let mut slots = Vec::new();
+    if exists {
+        let bytes = read_all(disk, Dir::Root, NAME, u64::MAX)?;
+        for slot in bytes.chunks(SLOT).take(2) {
+            slots.extend(decode(slot)?);
+        }
+    }
+    let newest = slots.into_iter().max_by_key(|(generation, _)| *generation);
+    Ok(match newest {
+        Some((generation, settled)) => (Found::Valid, generation, settled),
+        None if exists => (Found::Damaged, 0, Settled::default()),
+        None => (Found::New, 0, Settled::default()),
+    })
+}
+
+pub(in crate::spool) fn encode(generation: u64, settled: &Settled) -> Vec<u8> {
     let mut slot = Vec::with_capacity(SLOT);
     slot.extend_from_slice(MAGIC);
     slot.extend_from_slice(&VERSION.to_le_bytes());

@@ -21,7 +21,7 @@ pub(in crate::spool) enum Dir {
 }
 
 impl Dir {
-    const fn subdirectory(self) -> &'static str {
+    pub(in crate::spool) const fn subdirectory(self) -> &'static str {
         match self {
             Self::Root => "",
             Self::Corrupt => "corrupt",

@@ -9,7 +9,7 @@
 //! * Formats, pure: `frame`, `envelope`, `segment`, `index`, `checkpoint`.
 //! * Deciding, pure: `scan` (what a crash left), `window` (duplicates), `view` (what is where, and settled).
 //! * Doing, over the `disk` trait: `recovery`, `writer`, `prepare`, `housekeeper`, `cursor`, `quarantine`.
-//! * Tying: `store`.
+//! * Tying: `store`. From outside, reading only: [`look`].
 
 pub mod append;
 mod bytes;
@@ -22,6 +22,7 @@ mod frame;
 mod housekeeper;
 mod identity;
 mod index;
+pub mod look;
 mod metrics;
 mod opened;
 pub mod outlet;
@@ -31,6 +32,7 @@ pub mod record;
 mod recovery;
 mod scan;
 mod segment;
+pub mod select;
 mod shared;
 mod store;
 mod view;
@@ -47,4 +49,5 @@ pub use outlet::{Cursor, Next, Outlet, QuarantineError, Reason, Settled};
 pub use quarantine::Quarantined;
 pub use record::{CeId, Envelope, Record, Seq};
 pub use segment::Instance;
+pub use select::{About, Selection};
 pub use store::{LogOutlet, Settings, open};

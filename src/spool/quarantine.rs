@@ -114,7 +114,13 @@ impl Quarantine {
     }
 }
 
-fn describe(record: &Record, reason: &Reason, now: Millis) -> Quarantined {
+/// The number in a file's name; none if it is no record's file.
+pub(in crate::spool) fn seq_of(file: &str) -> Option<u64> {
+    let (seq, _) = file.strip_suffix(SUFFIX)?.split_once('-')?;
+    seq.parse().ok()
+}
+
+pub(in crate::spool) fn describe(record: &Record, reason: &Reason, now: Millis) -> Quarantined {
     let envelope = &record.envelope;
     Quarantined {
         seq: record.seq.0,

@@ -47,7 +47,7 @@ fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
 }
 
 /// A segment as found.
-enum Piece {
+pub(in crate::spool) enum Piece {
     Indexed(Box<Summary>),
     Scanned(Scanned),
 }
@@ -120,7 +120,7 @@ pub(in crate::spool) fn recover(
     Ok(recovered)
 }
 
-fn part(piece: &Piece) -> Part<'_> {
+pub(in crate::spool) fn part(piece: &Piece) -> Part<'_> {
     match piece {
         Piece::Indexed(summary) => Part::Indexed {
             from: summary.from,
@@ -143,7 +143,8 @@ fn remove_leftovers(disk: &dyn Disk) -> io::Result<()> {
     Ok(())
 }
 
-fn find_out(disk: &dyn Disk, name: Name) -> Result<Piece, Error> {
+/// What one segment holds. Changes nothing.
+pub(in crate::spool) fn find_out(disk: &dyn Disk, name: Name) -> Result<Piece, Error> {
     match read_summary(disk, name).map_err(doing(format!("reading {}", name.index())))? {
         Ok(summary) => return Ok(Piece::Indexed(Box::new(summary))),
         Err(Unusable::Damaged) => {}

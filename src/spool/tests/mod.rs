@@ -5,4 +5,4 @@ mod damage;
 mod fake_disk;
 mod histories;
 mod real;
-mod rig;
+pub(in crate::spool) mod rig;

@@ -1,0 +1,124 @@
+//! Which spool a command means, and which of its records.
+
+use super::{Failure, moment, settings::load_without_keys};
+use crate::{
+    callback::names::EventName,
+    clock::Millis,
+    config::{Config, Flags},
+    spool::Selection,
+};
+use std::path::PathBuf;
+
+/// The spool that is meant. Nothing else of the settings is needed to look into one.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// The directory of the spool, or of a copy of one [default: spool.dir of the settings].
+    #[arg(long, value_name = "DIR")]
+    pub(super) spool_dir: Option<String>,
+    /// The settings file, TOML.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Place {
+    /// The settings; a key isn't asked for.
+    pub(super) fn settings(&self) -> Result<Config, Failure> {
+        let flags = Flags {
+            config: self.config.clone(),
+            spool_dir: self.spool_dir.clone(),
+            ..Flags::default()
+        };
+        Ok(load_without_keys(&flags)?.config)
+    }
+}
+
+/// Which records are meant: all conditions must hold.
+#[derive(Debug, clap::Args)]
+pub(super) struct Which {
+    /// Accepted at this time or later: 2026-11-23T14:00:00Z, 2026-11-23, or 2h (ago).
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    pub(super) since: Option<Millis>,
+    /// Accepted before this time.
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    until: Option<Millis>,
+    /// Of this stream (the key in Kafka).
+    #[arg(long, value_name = "ID")]
+    stream: Option<String>,
+    /// Of this kind, for example recording.file.
+    #[arg(long, value_name = "NAME", value_parser = event)]
+    event: Option<EventName>,
+    /// This number, or from one to another: 42, 42..99, 42.., ..99.
+    #[arg(long, value_name = "N[..M]", value_parser = numbers)]
+    seq: Option<Numbers>,
+}
+
+impl Which {
+    pub(super) fn selection(&self) -> Selection {
+        let seq = self.seq.unwrap_or_default();
+        Selection {
+            since: self.since,
+            until: self.until,
+            first: seq.first,
+            last: seq.last,
+            stream: self.stream.clone(),
+            event: self.event,
+        }
+    }
+}
+
+/// Numbers of records, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Numbers {
+    first: Option<u64>,
+    last: Option<u64>,
+}
+
+pub(super) fn event(text: &str) -> Result<EventName, String> {
+    text.parse().map_err(|_| {
+        let names: Vec<_> = EventName::ALL.iter().map(|e| e.as_str()).collect();
+        format!("write one of {}", names.join(", "))
+    })
+}
+
+pub(super) fn numbers(text: &str) -> Result<Numbers, String> {
+    let number = |text: &str| match text {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| HINT.to_owned()),
+    };
+    const HINT: &str = "write a number, or two with .. between: 42, 42..99, 42.., ..99";
+    match text.split_once("..") {
+        Some((first, last)) => Ok(Numbers {
+            first: number(first)?,
+            last: number(last)?,
+        }),
+        None => match number(text)? {
+            Some(one) => Ok(Numbers {
+                first: Some(one),
+                last: Some(one),
+            }),
+            None => Err(HINT.into()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_one_or_a_range() {
+        let range = |first, last| Ok(Numbers { first, last });
+        assert_eq!(numbers("42"), range(Some(42), Some(42)));
+        assert_eq!(numbers("42..99"), range(Some(42), Some(99)));
+        assert_eq!(numbers("42.."), range(Some(42), None));
+        assert_eq!(numbers("..99"), range(None, Some(99)));
+        for bad in ["", "x", "1..x", "-1"] {
+            assert!(numbers(bad).is_err(), "{bad}");
+        }
+        assert!(
+            event("recording.fil")
+                .unwrap_err()
+                .contains("recording.file")
+        );
+    }
+}
