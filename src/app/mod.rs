@@ -8,7 +8,7 @@ mod start;
 mod status;
 mod stop;
 
-pub use signals::Signals;
+pub use signals::{HangUp, Signals};
 pub use start::Listeners;
 pub use stop::Ended;
 
@@ -27,7 +27,7 @@ use std::{
 };
 use tokio::{
     runtime,
-    sync::{oneshot, watch},
+    sync::{Notify, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -67,9 +67,9 @@ pub enum Fault {
     /// The publisher could not be started, or ended by itself.
     #[error(transparent)]
     Publisher(#[from] publish::Fault),
-    /// A source that asks for signatures has no key.
+    /// A source that asks for signatures has no key, or TLS no certificate.
     #[error(transparent)]
-    NoKey(#[from] crate::front::keys::NoKey),
+    NoDoor(#[from] crate::front::NoDoor),
     /// A part ended that doesn't end by itself.
     #[error("the {0} ended by itself")]
     EndedByItself(&'static str),
@@ -93,7 +93,9 @@ struct Parts {
     draining: Arc<AtomicBool>,
     door: JoinHandle<()>,
     admin: JoinHandle<()>,
-    keys: JoinHandle<()>,
+    reloads: JoinHandle<()>,
+    /// Told to read keys and certificates at once.
+    reload: Arc<Notify>,
     spool: spool::Threads,
     spool_status: spool::StatusSource,
     publisher: publish::Handle,
@@ -115,6 +117,12 @@ impl Relay {
         self.admin
     }
 
+    /// What makes it read keys and certificates at once when notified.
+    #[must_use]
+    pub fn reload(&self) -> Arc<Notify> {
+        Arc::clone(&self.parts.reload)
+    }
+
     /// Runs until `asked` or until a part ends by itself, then stops in order.
     ///
     /// # Errors
@@ -130,7 +138,7 @@ impl Parts {
         tokio::select! {
             ended = &mut self.door => task_ended("door", ended),
             ended = &mut self.admin => task_ended("admin listener", ended),
-            ended = &mut self.keys => task_ended("watch over the key files", ended),
+            ended = &mut self.reloads => task_ended("watch over keys and certificates", ended),
             ended = self.spool.ended() => match ended {
                 Ok(()) => Fault::EndedByItself("spool's writer"),
                 Err(stopped) => Fault::Writer(stopped),
@@ -194,6 +202,11 @@ async fn serve_until_asked(config: &Config) -> Result<Ended, Fault> {
         doing: "catching signals",
         source,
     })?;
+    // From now on SIGHUP doesn't end the process.
+    let hang_up = HangUp::install().map_err(|source| Fault::Process {
+        doing: "catching SIGHUP",
+        source,
+    })?;
     let listeners = Listeners::bind(config).await?;
     let asked = signals.first();
     tokio::pin!(asked);
@@ -202,5 +215,8 @@ async fn serve_until_asked(config: &Config) -> Result<Ended, Fault> {
         // Nothing was accepted yet, so nothing has to be drained.
         () = &mut asked => return Ok(Ended { left: 0 }),
     };
-    relay.run(config.drain, asked).await
+    let hang_up = tokio::spawn(hang_up.notify(relay.reload()));
+    let ended = relay.run(config.drain, asked).await;
+    hang_up.abort();
+    ended
 }

@@ -1,7 +1,10 @@
-//! SIGTERM and SIGINT: the first asks, the second ends the process at once.
+//! SIGTERM and SIGINT: the first asks, the second ends the process at once. SIGHUP: keys and certificates are read again.
 
-use std::{io, process};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::{io, process, sync::Arc};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+};
 
 /// Both signals, caught from the moment this exists.
 #[derive(Debug)]
@@ -38,6 +41,31 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// SIGHUP, caught from the moment this exists.
+#[derive(Debug)]
+pub struct HangUp(Signal);
+
+impl HangUp {
+    /// Catches it.
+    ///
+    /// # Errors
+    /// If the handler can't be installed.
+    pub fn install() -> io::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// Notifies at each one; never ends. Several that come at once are one.
+    pub async fn notify(mut self, reload: Arc<Notify>) {
+        while self.0.recv().await.is_some() {
+            tracing::info!(
+                signal = "SIGHUP",
+                "asked to read keys and certificates again"
+            );
+            reload.notify_one();
         }
     }
 }

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    config::{Config, keys::read_file},
-    front::{self, Door, Phase, admin, keys, off::Off},
+    config::{Config, keys::read_file, read_settings_file},
+    front::{self, Door, Phase, admin, off::Off, reload},
     health::Health,
     metrics::{self, Callbacks},
     publish, spool,
@@ -23,7 +23,7 @@ use std::{
 };
 use tokio::{
     net::TcpListener,
-    sync::{oneshot, watch},
+    sync::{Notify, oneshot, watch},
 };
 
 /// The two sockets, bound.
@@ -114,6 +114,7 @@ impl Relay {
             metrics: Arc::new(front::Metrics::register(&registry, &names)?),
             callbacks,
             read_key_file: Arc::new(read_file),
+            read_pem: Arc::new(read_settings_file),
         })?);
         life.is_up(Sources {
             spool: opened.status.clone(),
@@ -123,8 +124,10 @@ impl Relay {
             unchecked: unchecked(&config.sources),
             clock,
         });
-        let (keys_stop, keys_stopped) = watch::channel(false);
-        let keys = tokio::spawn(keys::poll(door.keyrings(), keys_stopped));
+        let (reloads_stop, reloads_stopped) = watch::channel(false);
+        let reload = Arc::new(Notify::new());
+        let reloads = reload::poll(door.reloads(), Arc::clone(&reload), reloads_stopped);
+        let reloads = tokio::spawn(reloads);
         let (phase, phases) = watch::channel(Phase::Running);
         let door = tokio::spawn(front::serve(listeners.http, door, phases));
         tracing::info!(http = %http, admin = %admin_address, "listening");
@@ -136,12 +139,13 @@ impl Relay {
                 draining: life.draining,
                 door,
                 admin,
-                keys,
+                reloads,
                 spool: opened.threads,
                 spool_status: opened.status,
                 publisher,
                 publishing,
-                _stops: [admin_stop, keys_stop],
+                reload,
+                _stops: [admin_stop, reloads_stop],
             },
         })
     }

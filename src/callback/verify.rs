@@ -4,12 +4,18 @@
 //! appends what nobody checked.
 
 mod explain;
+mod key_and_t;
 mod keys;
+mod request;
 mod tencent_css;
+mod volcengine_live;
 
 pub use explain::Explanation;
+pub use key_and_t::sign;
 pub use keys::Keys;
-pub use tencent_css::{TencentCss, sign};
+pub use request::Request;
+pub use tencent_css::TencentCss;
+pub use volcengine_live::VolcengineLive;
 
 use super::{
     json::{self, Document},
@@ -86,16 +92,26 @@ pub enum Vouched {
     Unsigned,
 }
 
+/// A callback that claims to be authentic: the request as it came, and what was read from its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// The request: kinds that sign headers, the query or the raw bytes look there.
+    pub request: &'a Request<'a>,
+    /// The body as a JSON object.
+    pub document: &'a Document<'a>,
+    /// Its integer `event_type`, if it has one.
+    pub event_type: Option<i64>,
+}
+
 /// A kind of source: how its callbacks prove where they come from.
 pub trait Kind: std::fmt::Debug + Send + Sync {
-    /// Judges a callback. `event_type` is its integer `event_type`, if it has one.
+    /// Judges a callback.
     ///
     /// # Errors
     /// If it isn't authentic.
     fn authenticate(
         &self,
-        document: &Document<'_>,
-        event_type: Option<i64>,
+        claim: Claim<'_>,
         keys: &Keys,
         policy: &Policy,
         now: Millis,
@@ -127,6 +143,7 @@ pub struct Authentic<'a> {
 /// If it isn't authentic.
 pub fn verify<'a>(
     kind: &dyn Kind,
+    request: &Request<'_>,
     document: Document<'a>,
     keys: &Keys,
     policy: &Policy,
@@ -134,7 +151,12 @@ pub fn verify<'a>(
 ) -> Result<Authentic<'a>, Refused> {
     let event_type = event_type(&document);
     let vouched = if policy.auth_required {
-        kind.authenticate(&document, event_type, keys, policy, now)?
+        let claim = Claim {
+            request,
+            document: &document,
+            event_type,
+        };
+        kind.authenticate(claim, keys, policy, now)?
     } else {
         Vouched::Unsigned
     };

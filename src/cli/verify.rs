@@ -7,7 +7,7 @@ use super::{
 use crate::{
     callback::{
         json::Document,
-        verify::{Explanation, Keys, Policy, TencentCss},
+        verify::{Explanation, Keys, Kind, Policy, Request, TencentCss, VolcengineLive},
     },
     clock::{Clock, Millis, SystemClock},
     config::{Auth, Config, Flags, Source, SourceKind, keys},
@@ -94,8 +94,10 @@ fn explain(config: &Config, source: &Source, document: &Document<'_>, now: Milli
         unsigned_events: source.unsigned_events.clone(),
         leeway: config.expiry_leeway,
     };
-    let kind = match source.kind {
-        SourceKind::TencentCss => TencentCss,
+    let kind: &dyn Kind = match source.kind {
+        SourceKind::TencentCss => &TencentCss,
+        SourceKind::VolcengineLive => &VolcengineLive,
     };
-    Explanation::of(&kind, document, &keys, &policy, now)
+    // Both kinds look at nothing but the body.
+    Explanation::of(kind, &Request::of_body(&[]), document, &keys, &policy, now)
 }

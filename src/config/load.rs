@@ -1,12 +1,13 @@
 //! Puts the [`Config`] together, setting by setting, and gathers every fault on the way.
 
 use super::{
-    Ack, Config, Dedup, Delivery, Drain, Faults, Flags, Http, Kafka, Limits, Log, LogFormat,
-    Payload, Spool, Surroundings, Topics, kafka,
+    Ack, Cidr, Config, Dedup, Delivery, Drain, Faults, Flags, Http, Kafka, Limits, Log, LogFormat,
+    Payload, Spool, Surroundings, TlsFiles, Topics, kafka,
     keys::read_limited,
     layers::Layers,
     reference as r, relations,
     sources::sources,
+    tls::{self, Pem},
     values::{
         address, bootstrap_servers, count, count_or_off, duration, log_filter, path, size, topic,
         topic_or_off, word,
@@ -56,7 +57,7 @@ pub fn load_without_keys(flags: &Flags, surroundings: &Surroundings<'_>) -> Resu
 fn assemble(mut layers: Layers<'_>, surroundings: &Surroundings<'_>) -> Result<Loaded, Faults> {
     let l = &mut layers;
     let config = Config {
-        http: http(l),
+        http: http(l, surroundings),
         admin_listen: l.value(&r::ADMIN_LISTEN, address),
         sources: sources(l, surroundings),
         kafka: Kafka {
@@ -119,14 +120,91 @@ pub fn read_settings_file(path: &FilePath) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-fn http(l: &mut Layers<'_>) -> Http {
+fn http(l: &mut Layers<'_>, surroundings: &Surroundings<'_>) -> Http {
     Http {
         listen: l.value(&r::LISTEN, address),
+        tls: tls(l, surroundings),
+        trusted_proxies: cidrs(l, &r::TRUSTED_PROXIES),
+        proxy_protocol: l.value(&r::PROXY_PROTOCOL, word(&[("off", false), ("on", true)])),
+        handshake_timeout: l.value(&r::HANDSHAKE_TIMEOUT, duration(TIMEOUT)),
         header_timeout: l.value(&r::HEADER_TIMEOUT, duration(TIMEOUT)),
         body_timeout: l.value(&r::BODY_TIMEOUT, duration(TIMEOUT)),
         idle_timeout: l.value(&r::IDLE_TIMEOUT, duration(TIMEOUT)),
         answer_timeout: l.value(&r::ANSWER_TIMEOUT, duration(TIMEOUT)),
+        write_timeout: l.value(&r::WRITE_TIMEOUT, duration(TIMEOUT)),
+        connection_lifetime: l.value(
+            &r::CONNECTION_LIFETIME,
+            duration(Duration::from_secs(1)..=DAY.saturating_mul(7)),
+        ),
     }
+}
+
+/// The files are read and judged here once, so that a relay that can't be reached doesn't even start.
+fn tls(l: &mut Layers<'_>, surroundings: &Surroundings<'_>) -> Option<TlsFiles> {
+    let [cert, key, client_ca] = [&r::TLS_CERT_FILE, &r::TLS_KEY_FILE, &r::TLS_CLIENT_CA_FILE]
+        .map(|setting| l.given(setting, path));
+    let (cert, key) = match (cert, key) {
+        (Some(cert), Some(key)) => (cert, key),
+        (None, None) if client_ca.is_none() => return None,
+        (cert, key) => {
+            for (missing, setting) in [
+                (cert.is_none(), &r::TLS_CERT_FILE),
+                (key.is_none(), &r::TLS_KEY_FILE),
+            ] {
+                if missing && !l.is_given(setting) {
+                    l.fault(
+                        setting.toml,
+                        "is missing: TLS needs a certificate and its key",
+                    );
+                }
+            }
+            return None;
+        }
+    };
+    let files = TlsFiles {
+        cert,
+        key,
+        client_ca,
+    };
+    if let Some(pem) = tls_pem(l, surroundings, &files)
+        && let Err(why) = tls::server_config(&pem)
+    {
+        l.fault("http.tls", why.to_string());
+    }
+    Some(files)
+}
+
+fn tls_pem(l: &mut Layers<'_>, surroundings: &Surroundings<'_>, files: &TlsFiles) -> Option<Pem> {
+    let mut read = |setting: &r::Setting, path: &FilePath| {
+        (surroundings.read)(path)
+            .map_err(|why| {
+                let problem = format!("{} can't be read: {why}", path.display());
+                l.fault(l.origin(setting), problem);
+            })
+            .ok()
+    };
+    let cert = read(&r::TLS_CERT_FILE, &files.cert);
+    let key = read(&r::TLS_KEY_FILE, &files.key);
+    let client_ca = match &files.client_ca {
+        None => Some(None),
+        Some(path) => read(&r::TLS_CLIENT_CA_FILE, path).map(Some),
+    };
+    Some(Pem {
+        cert: cert?,
+        key: key?,
+        client_ca: client_ca?,
+    })
+}
+
+fn cidrs(l: &mut Layers<'_>, setting: &r::Setting) -> Vec<Cidr> {
+    let mut ranges = Vec::new();
+    for text in l.list(setting).unwrap_or_default() {
+        match text.parse() {
+            Ok(range) => ranges.push(range),
+            Err(why) => l.fault(l.in_file(setting.toml), format!("{text:?} {why}")),
+        }
+    }
+    ranges
 }
 
 fn spool(l: &mut Layers<'_>) -> Spool {

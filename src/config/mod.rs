@@ -2,6 +2,7 @@
 //!
 //! Everything in a [`Config`] is already checked: the parts that take a piece of it check nothing again.
 
+pub mod cidr;
 mod environment;
 mod fault;
 mod flags;
@@ -13,16 +14,19 @@ pub mod reference;
 mod relations;
 mod secret;
 mod sources;
+pub mod tls;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
+pub use cidr::Cidr;
 pub use environment::{Environment, Surroundings};
 pub use fault::{Fault, Faults};
 pub use flags::Flags;
 pub use load::{Loaded, load, load_without_keys, read_settings_file};
 pub use secret::Secret;
+pub use tls::TlsFiles;
 
 use crate::callback::names::{Family, SourceName};
 use std::{
@@ -92,6 +96,14 @@ pub enum Delivery {
 pub struct Http {
     /// `http.listen`.
     pub listen: SocketAddr,
+    /// `http.tls.*`; none = clear text.
+    pub tls: Option<TlsFiles>,
+    /// `http.trusted_proxies`: whose word about a client's address is taken.
+    pub trusted_proxies: Vec<Cidr>,
+    /// `http.proxy_protocol`: whether the trusted proxies begin each connection with a PROXY header.
+    pub proxy_protocol: bool,
+    /// From the connection to the end of its TLS handshake, a PROXY header included.
+    pub handshake_timeout: Duration,
     /// From the first byte of a request head to its end.
     pub header_timeout: Duration,
     /// From the end of the head to the end of the body.
@@ -100,6 +112,10 @@ pub struct Http {
     pub idle_timeout: Duration,
     /// How long a callback may wait for its receipt before 503.
     pub answer_timeout: Duration,
+    /// How long an answer may take to go out.
+    pub write_timeout: Duration,
+    /// After how long a connection takes no new requests, whatever it does.
+    pub connection_lifetime: Duration,
 }
 
 /// `sources.<name>`: one sender.
@@ -113,6 +129,8 @@ pub struct Source {
     pub auth: Auth,
     /// The secret last segment of the URL.
     pub path_token: Option<Secret>,
+    /// From where callbacks are taken; empty = from everywhere.
+    pub allow: Vec<Cidr>,
     /// The `event_type`s that are taken without a signature.
     pub unsigned_events: BTreeSet<i64>,
     /// From the settings themselves, in order. Those of `key_files` come after them.
@@ -126,6 +144,8 @@ pub struct Source {
 pub enum SourceKind {
     /// `tencent-css`.
     TencentCss,
+    /// `volcengine-live`.
+    VolcengineLive,
 }
 
 /// `sources.<name>.auth`.

@@ -69,10 +69,18 @@ settings! {
     DEDUP_WINDOW = file_only("dedup.window", "30m", "how long the same callback counts as a duplicate, 20m to 7days");
     DEDUP_MAX_ENTRIES = file_only("dedup.max_entries", "1000000", "the most callbacks remembered, 1 to 100000000; the oldest go first");
     EXPIRY_LEEWAY = file_only("expiry.leeway", "20m", "how far past its t a callback is still taken, 0s to 30days");
+    TLS_CERT_FILE = file_only("http.tls.cert_file", "", "the certificate and its intermediates, PEM, read again when they change; with key_file: the door speaks TLS 1.2 and 1.3");
+    TLS_KEY_FILE = file_only("http.tls.key_file", "", "its private key, PEM, read again when it changes");
+    TLS_CLIENT_CA_FILE = file_only("http.tls.client_ca_file", "", "CAs, PEM, read again when they change: clients must then show a certificate that one of them signed");
+    TRUSTED_PROXIES = file_only("http.trusted_proxies", "[]", "addresses or ranges, such as [\"10.0.0.0/8\"], whose X-Forwarded-For is believed");
+    PROXY_PROTOCOL = file_only("http.proxy_protocol", "off", "on: the trusted proxies begin each connection with a PROXY header, v1 or v2, and one without it is closed; or off");
+    HANDSHAKE_TIMEOUT = file_only("http.handshake_timeout", "5s", "from the connection to the end of its TLS handshake and PROXY header, 1ms to 1h");
     HEADER_TIMEOUT = file_only("http.header_timeout", "5s", "from the first byte of a request head to its end, 1ms to 1h");
     BODY_TIMEOUT = file_only("http.body_timeout", "10s", "from the end of the head to the end of the body, 1ms to 1h");
     IDLE_TIMEOUT = file_only("http.idle_timeout", "75s", "how long a connection may stay without a request, 1ms to 1h");
     ANSWER_TIMEOUT = file_only("http.answer_timeout", "4s", "how long a callback may wait for its receipt before 503, 1ms to 1h");
+    WRITE_TIMEOUT = file_only("http.write_timeout", "10s", "how long an answer may take to go out, 1ms to 1h");
+    CONNECTION_LIFETIME = file_only("http.connection_lifetime", "1h", "after how long a connection takes no new requests, 1s to 7days");
     BODY_BYTES = file_only("limits.body_bytes", "960KiB", "the largest body, 1KiB to 64MiB; 960KiB with headers fits Kafka's default of 1MiB");
     HEADER_BYTES = file_only("limits.header_bytes", "16KiB", "the largest request head, 8KiB to 1MiB");
     CONNECTIONS = file_only("limits.connections", "8192", "the most connections at once, 1 to 1000000");
@@ -161,6 +169,7 @@ pub const STRUCTURED: &[Setting] = &[
     KIND,
     AUTH,
     PATH_TOKEN,
+    ALLOW,
     UNSIGNED_EVENTS,
     PROPERTIES,
 ];
@@ -189,7 +198,7 @@ pub(super) const KEY_FILES: Setting = setting(
 pub(super) const KIND: Setting = file_only(
     "sources.<name>.kind",
     "tencent-css",
-    "the kind of sender: tencent-css",
+    "the kind of sender: tencent-css or volcengine-live",
 );
 pub(super) const AUTH: Setting = file_only(
     "sources.<name>.auth",
@@ -200,6 +209,11 @@ pub(super) const PATH_TOKEN: Setting = file_only(
     "sources.<name>.path_token",
     "",
     "a secret last segment of the callback URL: 8 to 128 of A-Z, a-z, 0-9, -, _",
+);
+pub(super) const ALLOW: Setting = file_only(
+    "sources.<name>.allow",
+    "[]",
+    "addresses or ranges, such as [\"192.0.2.0/24\"], from which alone callbacks are taken; empty: from everywhere",
 );
 pub(super) const UNSIGNED_EVENTS: Setting = file_only(
     "sources.<name>.unsigned_events",

@@ -13,6 +13,7 @@ pub(super) fn check(l: &mut Layers<'_>, mut config: Config) -> Config {
     modes(l, &config);
     addresses(l, &config);
     body_limits(l, &config);
+    proxies(l, &config);
     segments(l, &mut config);
     topics(l, &config);
     for source in &config.sources {
@@ -76,6 +77,15 @@ fn body_limits(l: &mut Layers<'_>, config: &Config) {
                 "{} is less than limits.body_bytes ({}): the largest body could never be taken; raise one or lower the other",
                 limits.inflight_bytes, limits.body_bytes
             ),
+        );
+    }
+}
+
+fn proxies(l: &mut Layers<'_>, config: &Config) {
+    if config.http.proxy_protocol && config.http.trusted_proxies.is_empty() {
+        l.fault(
+            l.origin(&r::PROXY_PROTOCOL),
+            "on needs http.trusted_proxies: from anyone else a PROXY header would be a forgery",
         );
     }
 }

@@ -1,7 +1,7 @@
 //! `sources.<name>`: the senders and their keys, and the flags and variables that replace the keys of one of them.
 
 use super::{
-    Auth, NamedKey, Secret, Source, SourceKind, Surroundings,
+    Auth, Cidr, NamedKey, Secret, Source, SourceKind, Surroundings,
     keys::{self, MAX_KEYS},
     layers::{Layers, article, texts},
     reference::{self, KEY_FILES, KEYS, nearest},
@@ -15,6 +15,10 @@ use std::{
 use toml::{Table, Value};
 
 const DEFAULT_NAME: &str = "tencent";
+const KINDS: &[(&str, SourceKind)] = &[
+    ("tencent-css", SourceKind::TencentCss),
+    ("volcengine-live", SourceKind::VolcengineLive),
+];
 const RECORDING_FILE: i64 = 100;
 
 /// All sources, checked, each with a key unless it asks for none.
@@ -50,6 +54,7 @@ fn source(layers: &mut Layers<'_>, path: &str, name: SourceName, table: &Table) 
         kind: SourceKind::TencentCss,
         auth: Auth::Required,
         path_token: None,
+        allow: Vec::new(),
         unsigned_events: BTreeSet::new(),
         keys: Vec::new(),
         key_files: Vec::new(),
@@ -57,11 +62,11 @@ fn source(layers: &mut Layers<'_>, path: &str, name: SourceName, table: &Table) 
     for (key, value) in table {
         let setting = layers.in_file(&format!("{path}.{key}"));
         let taken = match key.as_str() {
-            "kind" => word(value, &[("tencent-css", SourceKind::TencentCss)])
-                .map(|kind| source.kind = kind),
+            "kind" => word(value, KINDS).map(|kind| source.kind = kind),
             "auth" => word(value, &[("required", Auth::Required), ("off", Auth::Off)])
                 .map(|auth| source.auth = auth),
             "path_token" => path_token(value).map(|token| source.path_token = Some(token)),
+            "allow" => ranges(value).map(|ranges| source.allow = ranges),
             "unsigned_events" => event_types(value).map(|events| source.unsigned_events = events),
             "key_files" => texts(value)
                 .map(|files| source.key_files = files.into_iter().map(PathBuf::from).collect())
@@ -115,6 +120,13 @@ fn path_token(value: &Value) -> Result<Secret, String> {
         .ok_or_else(|| {
             "is not a path token; write 8 to 128 of A-Z, a-z, 0-9, - and _, at random".into()
         })
+}
+
+fn ranges(value: &Value) -> Result<Vec<Cidr>, String> {
+    let list =
+        texts(value).ok_or("must be a list of addresses or ranges, such as [\"192.0.2.0/24\"]")?;
+    let range = |text: &String| text.parse().map_err(|why| format!("{text:?} {why}"));
+    list.iter().map(range).collect()
 }
 
 fn event_types(value: &Value) -> Result<BTreeSet<i64>, String> {

@@ -17,6 +17,8 @@ pub(super) struct Allowance {
     pub(super) bytes: usize,
     /// From the end of the head to the end of the body.
     pub(super) time: Duration,
+    /// How much [`Self::shared`] has when nothing is in flight.
+    pub(super) budget: usize,
     /// What all bodies in flight may have together. Taken as bytes arrive, not as they are announced: an
     /// announcement costs the sender nothing.
     pub(super) shared: Arc<Semaphore>,

@@ -1,25 +1,23 @@
 //! What the door consists of: the sources with their keys, the limits, the way to the spool, the clock.
 
 use super::{
+    addresses::{Addresses, Place, Proxies},
     body::Allowance,
     keys::{Keyring, NoKey, ReadFile},
     metrics::Metrics,
     off::Off,
+    reload::Reloads,
     route::Route,
+    tls::{NoIdentity, ReadPem, Tls},
 };
 use crate::{
-    callback::verify::{Kind, Policy, TencentCss},
+    callback::verify::{Kind, Policy, TencentCss, VolcengineLive},
     clock::Clock,
-    config::{Auth, Http, Limits, Source, SourceKind},
+    config::{Auth, Cidr, Http, Limits, Source, SourceKind},
     metrics::Callbacks,
     spool::Appender,
 };
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 /// What a [`Door`] is built from.
@@ -45,10 +43,20 @@ pub struct Parts<'a> {
     pub callbacks: Callbacks,
     /// How key files are read.
     pub read_key_file: ReadFile,
+    /// How certificates and their keys are read.
+    pub read_pem: ReadPem,
 }
 
-/// How many connections each address has, if that is limited; bounded by the limit of connections.
-pub(super) type Addresses = Mutex<HashMap<IpAddr, usize>>;
+/// Why there is no door.
+#[derive(Debug, thiserror::Error)]
+pub enum NoDoor {
+    /// A source without a key.
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
+    /// TLS without a certificate.
+    #[error(transparent)]
+    NoIdentity(#[from] NoIdentity),
+}
 
 /// The door. It holds an [`Appender`]: whoever waits for the spool's writer to end must have dropped the door.
 pub struct Door {
@@ -59,13 +67,13 @@ pub struct Door {
     pub(super) metrics: Arc<Metrics>,
     pub(super) callbacks: Callbacks,
     pub(super) body: Allowance,
-    pub(super) answer_timeout: Duration,
-    pub(super) header_timeout: Duration,
-    pub(super) idle_timeout: Duration,
+    pub(super) http: Http,
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) proxies: Proxies,
+    pub(super) proxy_protocol: bool,
     pub(super) header_bytes: usize,
     pub(super) connections: usize,
-    pub(super) per_address: Option<usize>,
-    pub(super) addresses: Arc<Addresses>,
+    addresses: Addresses,
     pub(super) inflight: Arc<Semaphore>,
 }
 
@@ -84,22 +92,29 @@ pub(super) struct Sender {
     pub(super) kind: Box<dyn Kind>,
     pub(super) policy: Policy,
     pub(super) keyring: Arc<Keyring>,
+    /// From where alone callbacks are taken; empty: from everywhere.
+    pub(super) allow: Vec<Cidr>,
 }
 
 impl Door {
     /// Builds it; key files are read for the first time.
     ///
     /// # Errors
-    /// If a source that asks for signatures has no key.
-    pub fn new(parts: Parts<'_>) -> Result<Self, NoKey> {
+    /// If a source that asks for signatures has no key, or TLS no certificate.
+    pub fn new(parts: Parts<'_>) -> Result<Self, NoDoor> {
         let semaphore =
             |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         let senders = parts
             .sources
             .iter()
             .map(|source| Sender::new(source, &parts));
+        let tls = |files| {
+            let (read, metrics) = (Arc::clone(&parts.read_pem), Arc::clone(&parts.metrics));
+            Tls::load(files, read, metrics).map(Arc::new)
+        };
         Ok(Self {
             senders: senders.collect::<Result<_, _>>()?,
+            tls: parts.http.tls.clone().map(tls).transpose()?,
             off: parts.off,
             appender: parts.appender,
             clock: parts.clock,
@@ -108,20 +123,34 @@ impl Door {
             body: Allowance {
                 bytes: parts.limits.body_bytes,
                 time: parts.http.body_timeout,
+                budget: parts.limits.inflight_bytes,
                 shared: semaphore(parts.limits.inflight_bytes),
             },
-            answer_timeout: parts.http.answer_timeout,
-            header_timeout: parts.http.header_timeout,
-            idle_timeout: parts.http.idle_timeout,
+            http: parts.http.clone(),
+            proxies: Proxies::new(parts.http.trusted_proxies.clone()),
+            proxy_protocol: parts.http.proxy_protocol,
             header_bytes: parts.limits.header_bytes,
             connections: parts.limits.connections,
-            per_address: parts.limits.connections_per_address,
-            addresses: Arc::default(),
+            addresses: Addresses::new(parts.limits.connections_per_address),
             inflight: semaphore(parts.limits.inflight_requests),
         })
     }
 
-    /// The keys of each source: for [`super::keys::poll`] and `/status`.
+    /// A place among those of an address; none if it has as many as it may have.
+    pub(super) fn place(&self, address: IpAddr) -> Option<Place> {
+        self.addresses.take(address)
+    }
+
+    /// The files that are read again and again: for [`super::reload::poll`].
+    #[must_use]
+    pub fn reloads(&self) -> Reloads {
+        Reloads {
+            rings: self.keyrings(),
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// The keys of each source: for `/status`.
     #[must_use]
     pub fn keyrings(&self) -> Vec<Arc<Keyring>> {
         let rings = self
@@ -133,6 +162,17 @@ impl Door {
 }
 
 impl Sender {
+    /// Whether callbacks are taken from there.
+    pub(super) fn allows(&self, client: IpAddr, metrics: &Metrics) -> bool {
+        let allows = self.allow.is_empty() || self.allow.iter().any(|range| range.contains(client));
+        if !allows {
+            let source = &self.route.source;
+            tracing::debug!(%source, %client, "an address that sources.*.allow doesn't name");
+            metrics.address_refused(source);
+        }
+        allows
+    }
+
     fn new(source: &Source, parts: &Parts<'_>) -> Result<Self, NoKey> {
         let auth_required = source.auth == Auth::Required;
         let keyring = Keyring::load(
@@ -150,6 +190,7 @@ impl Sender {
             },
             kind: match source.kind {
                 SourceKind::TencentCss => Box::new(TencentCss),
+                SourceKind::VolcengineLive => Box::new(VolcengineLive),
             },
             policy: Policy {
                 auth_required,
@@ -157,6 +198,7 @@ impl Sender {
                 leeway: parts.leeway,
             },
             keyring: Arc::new(keyring),
+            allow: source.allow.clone(),
         })
     }
 }

@@ -1,7 +1,9 @@
 //! One request: the checks in their order (404, 405, 413 or 408, 400, 401), then the spool, then the answer.
 
 use super::{
-    Phase, body,
+    Phase,
+    addresses::Place,
+    body,
     door::{Door, Sender},
     problem::Problem,
     reply::{self, Proof, Reply},
@@ -15,19 +17,28 @@ use crate::{
         names::EventName,
         verify::{self, Authentic, Refused},
     },
+    clock::Millis,
     metrics::Outcome,
     spool::{AppendError, CeId, Envelope},
 };
 use bytes::Bytes;
+use http::request::Parts;
 use hyper::{
     Method, Request,
     body::{Body, Incoming},
 };
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 use tokio::{
     sync::watch,
     time::{self, Instant},
 };
+
+/// What a request is answered.
+pub(super) struct Answer {
+    pub(super) reply: Reply,
+    /// Whether the connection can't go on, where requests follow each other: a body was left unread.
+    pub(super) close: bool,
+}
 
 /// What becomes of a request: an answer, and whether the connection can go on after it.
 struct Verdict {
@@ -49,41 +60,63 @@ impl Verdict {
 /// Answers one request.
 pub(super) async fn handle(
     door: &Arc<Door>,
+    peer: IpAddr,
     request: Request<Incoming>,
     phase: &mut watch::Receiver<Phase>,
-) -> Reply {
+) -> Answer {
     let began = Instant::now();
     let routes = door.senders.iter().map(|sender| &sender.route);
     let place = route::find(routes, request.uri().path());
+    let client = door.proxies.client(peer, request.headers());
     let sender = place.and_then(|place| door.senders.get(place));
+    // Whoever isn't allowed finds nothing here, as with a wrong token.
+    let sender = sender.filter(|sender| sender.allows(client, &door.metrics));
     let verdict = match sender {
-        Some(sender) => admit(door, sender, request, phase).await,
+        Some(sender) => {
+            let visit = Visit {
+                door,
+                sender,
+                peer,
+                client,
+            };
+            admit(visit, request, phase).await
+        }
         None => Verdict {
             result: Err(Problem::NotFound),
             close: !request.body().is_end_stream(),
         },
     };
-    let answer = match verdict.result {
+    let reply = match verdict.result {
         Ok(proof) => reply::accepted(proof),
         Err(problem) => reply::refused(problem),
     };
     let source = sender.map(|sender| &sender.route.source);
-    let code = answer.status().as_u16();
+    let code = reply.status().as_u16();
     door.metrics.answered(source, code, began.elapsed());
-    if verdict.close || *phase.borrow() != Phase::Running {
-        reply::close_after(answer)
-    } else {
-        answer
+    Answer {
+        reply,
+        close: verdict.close,
     }
+}
+
+/// A request to a source, from an address that may ask.
+#[derive(Clone, Copy)]
+struct Visit<'a> {
+    door: &'a Arc<Door>,
+    sender: &'a Sender,
+    /// Whoever connected.
+    peer: IpAddr,
+    /// Whoever asks; another than `peer` if that is a trusted proxy.
+    client: IpAddr,
 }
 
 /// The checks before the body, and the body.
 async fn admit(
-    door: &Arc<Door>,
-    sender: &Sender,
+    visit: Visit<'_>,
     request: Request<Incoming>,
     phase: &mut watch::Receiver<Phase>,
 ) -> Verdict {
+    let Visit { door, sender, .. } = visit;
     let count = |outcome| {
         door.callbacks
             .count(&sender.route.source, EventName::Unknown, outcome);
@@ -104,8 +137,12 @@ async fn admit(
         count(Outcome::Overloaded);
         return Verdict::unread(Problem::Overloaded);
     };
-    let traceparent = traceparent(request.headers());
-    let whole = match body::read(request.into_body(), &door.body, phase).await {
+    let Some(_place) = visit.place() else {
+        count(Outcome::Overloaded);
+        return Verdict::unread(Problem::Overloaded);
+    };
+    let (parts, body) = request.into_parts();
+    let whole = match body::read(body, &door.body, phase).await {
         Ok(whole) => whole,
         Err(problem) => {
             let ours = problem.status().is_server_error();
@@ -118,22 +155,30 @@ async fn admit(
         }
     };
     Verdict {
-        result: decide(door, sender, whole.bytes.clone(), traceparent).await,
+        result: decide(visit, &parts, whole.bytes.clone()).await,
         close: false,
     }
 }
 
+impl Visit<'_> {
+    /// Behind a trusted proxy a request in flight counts as a connection of its client's.
+    fn place(&self) -> Option<Option<Place>> {
+        if self.client == self.peer {
+            Some(None)
+        } else {
+            self.door.place(self.client).map(Some)
+        }
+    }
+}
+
 /// The checks of the body, and the spool.
-async fn decide(
-    door: &Arc<Door>,
-    sender: &Sender,
-    body: Bytes,
-    traceparent: Option<Box<str>>,
-) -> Result<Proof, Problem> {
+async fn decide(visit: Visit<'_>, parts: &Parts, body: Bytes) -> Result<Proof, Problem> {
+    let Visit { door, sender, .. } = visit;
     let source = &sender.route.source;
     let received_at = door.clock.now();
     let (event, ce_id) = {
-        let authentic = judge(door, sender, &body, received_at)?;
+        let request = verify::Request::new(parts, &body);
+        let authentic = judge(visit, &request, received_at)?;
         let event = authentic.event();
         if let Some(ignored) = door.off.ignores(event.family()) {
             door.callbacks.count(source, event, Outcome::Ignored);
@@ -145,7 +190,7 @@ async fn decide(
         source: source.clone(),
         family: event.family(),
         received_at,
-        traceparent,
+        traceparent: traceparent(&parts.headers),
         body,
     };
     append(door, ce_id, event, envelope).await
@@ -153,21 +198,27 @@ async fn decide(
 
 /// Parses and verifies, and counts what it finds.
 fn judge<'a>(
-    door: &Door,
-    sender: &Sender,
-    body: &'a [u8],
-    now: crate::clock::Millis,
+    visit: Visit<'_>,
+    request: &verify::Request<'a>,
+    now: Millis,
 ) -> Result<Authentic<'a>, Problem> {
+    let Visit {
+        door,
+        sender,
+        client,
+        ..
+    } = visit;
     let source = &sender.route.source;
-    let document = Document::parse(body).map_err(|why| {
-        tracing::debug!(%source, %why, "a callback is not one JSON object");
+    let document = Document::parse(request.body).map_err(|why| {
+        tracing::debug!(%source, %client, %why, "a callback is not one JSON object");
         door.callbacks
             .count(source, EventName::Unknown, Outcome::Rejected);
         Problem::Malformed(why)
     })?;
     let event = verify::event_name(verify::event_type(&document));
     let armed = sender.keyring.now();
-    verify::verify(&*sender.kind, document, &armed.keys, &sender.policy, now)
+    let (kind, policy) = (&*sender.kind, &sender.policy);
+    verify::verify(kind, request, document, &armed.keys, policy, now)
         .inspect(|authentic| {
             if let Some(counter) = authentic.key().and_then(|key| armed.matches.get(key)) {
                 counter.inc();
@@ -177,7 +228,7 @@ fn judge<'a>(
             }
         })
         .map_err(|why: Refused| {
-            tracing::debug!(%source, %event, %why, "a callback is not authentic");
+            tracing::debug!(%source, %client, %event, %why, "a callback is not authentic");
             door.metrics.not_authentic(source, why);
             door.callbacks.count(source, event, Outcome::Rejected);
             Problem::NotAuthentic
@@ -204,7 +255,7 @@ async fn append(
             return Err(problem_of(why));
         }
     };
-    match time::timeout(door.answer_timeout, &mut receipt).await {
+    match time::timeout(door.http.answer_timeout, &mut receipt).await {
         Ok(Ok(durable)) => Ok(Proof::Durable(durable)),
         Ok(Err(why)) => {
             overloaded();

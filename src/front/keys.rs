@@ -15,12 +15,7 @@ use prometheus::IntCounter;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
 };
-use tokio::{sync::watch, task, time};
-
-/// How often key files are read.
-pub const POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// How a key file is read: the door knows no files. `config::keys::read_file`, but in tests.
 pub type ReadFile = Arc<dyn Fn(&Path) -> Result<Vec<Secret>, KeyFileError> + Send + Sync>;
@@ -118,7 +113,7 @@ impl Keyring {
     }
 
     /// Reads the files again, and takes what has changed. Blocks for as long as that takes.
-    fn refresh(&self, at_start: bool) {
+    pub(super) fn refresh(&self, at_start: bool) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let mut changed = at_start;
         for file in files.iter_mut() {
@@ -162,22 +157,6 @@ impl Keyring {
             .map(|key| self.metrics.key_matches(&self.source, &key.name))
             .collect();
         Armed { keys, matches }
-    }
-}
-
-/// Reads the key files of all rings every [`POLL_EVERY`], until `stop` is true or gone.
-pub async fn poll(rings: Vec<Arc<Keyring>>, mut stop: watch::Receiver<bool>) {
-    let mut ticks = time::interval(POLL_EVERY);
-    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            _ = ticks.tick() => {}
-        }
-        let rings = rings.clone();
-        // A file system that hangs must not hold up a worker. If the reading itself panics, the old keys stay.
-        let _ =
-            task::spawn_blocking(move || rings.iter().for_each(|ring| ring.refresh(false))).await;
     }
 }
 

@@ -4,15 +4,11 @@
 //! and a sender that waits a moment in it is served, where one whose connection is closed at once has failed. Only an
 //! address with too many connections of its own is closed at once, since it would hold up the others.
 
-use super::{
-    Phase, closing, connection,
-    door::{Addresses, Door},
-    metrics::Metrics,
-};
+use super::{Phase, addresses, closing, connection, door::Door, metrics::Metrics};
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 use tokio::{
@@ -36,13 +32,14 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, mut phase: watch::Rec
             _ = closing(&mut phase) => break,
             Some(ended) = connections.join_next(), if !connections.is_empty() => reap(ended),
             (socket, peer, slot) = accept(&listener, &slots) => {
-                let Some(place) = Place::take(&door, peer.ip(), slot) else {
+                let peer = peer.ip().to_canonical();
+                let Some(place) = Place::take(&door, peer, slot) else {
                     door.metrics.connections_refused.inc();
                     continue;
                 };
                 let (door, phase) = (Arc::clone(&door), for_connections.clone());
                 connections.spawn(async move {
-                    connection::run(socket, door, phase).await;
+                    connection::run(socket, peer, door, phase).await;
                     drop(place);
                 });
             }
@@ -93,33 +90,23 @@ fn is_of_the_client(why: &io::Error) -> bool {
 
 /// A connection's place among all, and among those of its address. Given back when dropped.
 struct Place {
-    address: Option<(IpAddr, Arc<Addresses>)>,
     metrics: Arc<Metrics>,
+    _of_address: Option<addresses::Place>,
     _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Place {
-    /// None if the address has as many as it may have.
+    /// None if the address has as many as it may have. A trusted proxy's connections are those of many clients.
     fn take(door: &Door, address: IpAddr, slot: Option<OwnedSemaphorePermit>) -> Option<Self> {
-        let address = match door.per_address {
-            None => None,
-            Some(most) => {
-                let mut all = door
-                    .addresses
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                let held = all.entry(address).or_insert(0);
-                if *held >= most {
-                    return None;
-                }
-                *held += 1;
-                Some((address, Arc::clone(&door.addresses)))
-            }
+        let of_address = if door.proxies.trusts(address) {
+            None
+        } else {
+            Some(door.place(address)?)
         };
         door.metrics.connections.inc();
         Some(Self {
-            address,
             metrics: Arc::clone(&door.metrics),
+            _of_address: of_address,
             _slot: slot,
         })
     }
@@ -128,15 +115,5 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.metrics.connections.dec();
-        let Some((address, all)) = &self.address else {
-            return;
-        };
-        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = all.get_mut(address) {
-            *held = held.saturating_sub(1);
-            if *held == 0 {
-                all.remove(address);
-            }
-        }
     }
 }

@@ -2,7 +2,9 @@
 
 use super::problem::Problem;
 use crate::callback::{names::SourceName, verify::Refused};
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 use std::time::Duration;
 
 /// The label of requests whose path names no configured source.
@@ -15,10 +17,14 @@ pub struct Metrics {
     duration: Histogram,
     failures: IntCounterVec,
     key_matches: IntCounterVec,
+    addresses_refused: IntCounterVec,
     clock_offset: IntGauge,
     pub(super) reload_failures: IntCounter,
     pub(super) connections: IntGauge,
     pub(super) connections_refused: IntCounter,
+    pub(super) handshake_failures: IntCounter,
+    /// Without labels; there once there is a certificate, since 0 would look like one that expired long ago.
+    certificate_expiry: IntGaugeVec,
 }
 
 /// The counters of one source by status: 200 first, then [`Problem::CODES`].
@@ -61,7 +67,13 @@ impl Metrics {
             "Signatures that a key made, by the key's configured name.",
             &["source", "key"],
         )?;
+        let addresses_refused = vec(
+            "livebridge_addresses_refused_total",
+            "Requests answered 404, since their source doesn't allow the address.",
+            &["source"],
+        )?;
         for source in sources {
+            addresses_refused.with_label_values(&[source.as_str()]);
             for reason in Refused::LABELS {
                 failures.with_label_values(&[source.as_str(), reason]);
             }
@@ -78,13 +90,14 @@ impl Metrics {
             duration: duration(registry)?,
             failures,
             key_matches,
+            addresses_refused,
             clock_offset: gauge(
                 "livebridge_sender_clock_offset_seconds",
                 "How far the sender's clock was ahead of ours at the last signed callback: t less its validity less now.",
             )?,
             reload_failures: counter(
                 "livebridge_config_reload_failures_total",
-                "Readings of a key file that failed or found no key; the old keys stay.",
+                "Readings of a key file, or of certificate and key, that failed or found nothing usable; the old ones stay.",
             )?,
             connections: gauge(
                 "livebridge_http_connections",
@@ -94,6 +107,19 @@ impl Metrics {
                 "livebridge_http_connections_refused_total",
                 "Connections closed at once, since their address had as many as it may have.",
             )?,
+            handshake_failures: counter(
+                "livebridge_tls_handshake_failures_total",
+                "TLS handshakes that failed; ones that took too long are not among them.",
+            )?,
+            certificate_expiry: {
+                let opts = Opts::new(
+                    "livebridge_tls_certificate_expiry_timestamp_seconds",
+                    "When the certificate in use expires; absent without TLS.",
+                );
+                let gauge = IntGaugeVec::new(opts, &[])?;
+                registry.register(Box::new(gauge.clone()))?;
+                gauge
+            },
         })
     }
 
@@ -115,6 +141,12 @@ impl Metrics {
             .inc();
     }
 
+    pub(super) fn address_refused(&self, source: &SourceName) {
+        self.addresses_refused
+            .with_label_values(&[source.as_str()])
+            .inc();
+    }
+
     /// The counter of a key; there at 0 from now on.
     pub(super) fn key_matches(&self, source: &SourceName, key: &str) -> IntCounter {
         self.key_matches.with_label_values(&[source.as_str(), key])
@@ -122,6 +154,12 @@ impl Metrics {
 
     pub(super) fn clock_offset(&self, seconds: i64) {
         self.clock_offset.set(seconds);
+    }
+
+    pub(super) fn certificate_expires(&self, seconds: i64) {
+        self.certificate_expiry
+            .with_label_values(&[] as &[&str])
+            .set(seconds);
     }
 
     pub(super) fn reload_failed(&self) {

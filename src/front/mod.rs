@@ -8,21 +8,29 @@
 //!
 //! Only [`reply`] makes a 200, and it takes a [`reply::Proof`]. The door knows neither Kafka nor files.
 
+mod addresses;
 pub mod admin;
 mod body;
+mod certificate;
 mod connection;
 mod door;
 mod handle;
+mod http2;
 pub mod keys;
 mod listen;
 mod metrics;
 pub mod off;
+mod patience;
 mod problem;
+mod proxy_header;
+pub mod reload;
 pub mod reply;
 mod route;
+pub mod tls;
 mod traceparent;
+mod watched;
 
-pub use door::{Door, Parts};
+pub use door::{Door, NoDoor, Parts};
 pub use listen::serve;
 pub use metrics::Metrics;
 

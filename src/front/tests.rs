@@ -1,6 +1,10 @@
 //! The door over real sockets, with a writer that answers as the test says.
 
 mod answers;
+mod frames;
+mod http2;
 mod limits;
 mod phases;
+mod proxies;
 mod rig;
+mod tls;

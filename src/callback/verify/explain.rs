@@ -1,6 +1,6 @@
 //! Why a captured callback passes or fails, in words for the operator who holds the keys.
 
-use super::{Keys, Kind, Policy, Refused, Vouched, event_name, event_type};
+use super::{Claim, Keys, Kind, Policy, Refused, Request, Vouched, event_name, event_type};
 use crate::{
     callback::{json::Document, names::EventName},
     clock::Millis,
@@ -26,13 +26,19 @@ impl Explanation {
     #[must_use]
     pub fn of(
         kind: &dyn Kind,
+        request: &Request<'_>,
         document: &Document<'_>,
         keys: &Keys,
         policy: &Policy,
         now: Millis,
     ) -> Self {
         let event_type = event_type(document);
-        let judge = |policy: &Policy| kind.authenticate(document, event_type, keys, policy, now);
+        let claim = Claim {
+            request,
+            document,
+            event_type,
+        };
+        let judge = |policy: &Policy| kind.authenticate(claim, keys, policy, now);
         let verdict = if policy.auth_required {
             judge(policy)
         } else {

@@ -1,19 +1,8 @@
-//! Tencent CSS: `sign` is the MD5 of key and `t`, in the body itself, and `t` is when it expires.
-//!
-//! The signature covers only key and `t`, not the body: whoever sees one valid pair can put any body to it until `t`.
-//! TLS and a secret path are what protects the rest.
+//! Tencent CSS: `sign` and `t` in the body, but for the events that are never signed.
 
-use super::{Keys, Kind, Policy, Refused, Vouched};
-use crate::{
-    callback::json::{self, Document},
-    clock::Millis,
-};
-use md5::{Digest, Md5};
-use std::{borrow::Cow, time::Duration};
-use subtle::ConstantTimeEq;
-
-/// Ten minutes, as documented.
-const VALIDITY: Duration = Duration::from_secs(600);
+use super::{Claim, Keys, Kind, Policy, Refused, Vouched, key_and_t};
+use crate::clock::Millis;
+use std::time::Duration;
 
 /// The event that recordings come with: a signature is always asked for.
 const ALWAYS_SIGNED: i64 = 100;
@@ -22,94 +11,24 @@ const ALWAYS_SIGNED: i64 = 100;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TencentCss;
 
-/// The signature of a callback that expires `t` seconds after the epoch.
-#[must_use]
-pub fn sign(key: &str, t: u64) -> String {
-    hex::encode(digest(key, &t.to_string()))
-}
-
-fn digest(key: &str, t: &str) -> [u8; 16] {
-    let mut md5 = Md5::new();
-    md5.update(key);
-    md5.update(t);
-    md5.finalize().into()
-}
-
 impl Kind for TencentCss {
     fn authenticate(
         &self,
-        document: &Document<'_>,
-        event_type: Option<i64>,
+        claim: Claim<'_>,
         keys: &Keys,
         policy: &Policy,
         now: Millis,
     ) -> Result<Vouched, Refused> {
-        let (t, signature) = match (present(document, "t"), present(document, "sign")) {
-            (Some(t), Some(signature)) => (t, signature),
-            // One that carries half a signature is not unsigned.
-            (None, None) if may_be_unsigned(event_type, policy) => return Ok(Vouched::Unsigned),
-            _ => return Err(Refused::Missing),
-        };
-        let t = decimal(t).ok_or(Refused::Malformed)?;
-        let expires: u64 = t.parse().map_err(|_| Refused::Malformed)?;
-        let signature = md5_of(signature).ok_or(Refused::Malformed)?;
-        let key = matching(keys, &t, &signature).ok_or(Refused::Mismatch)?;
-        in_time(Millis::from_seconds(expires), policy.leeway, now)?;
-        Ok(Vouched::Signed { key, expires })
+        let may_be_unsigned = may_be_unsigned(claim.event_type, policy);
+        key_and_t::authenticate(claim.document, may_be_unsigned, keys, policy, now)
     }
 
     fn validity(&self) -> Duration {
-        VALIDITY
+        key_and_t::VALIDITY
     }
 }
 
 fn may_be_unsigned(event_type: Option<i64>, policy: &Policy) -> bool {
     event_type
         .is_some_and(|event| event != ALWAYS_SIGNED && policy.unsigned_events.contains(&event))
-}
-
-/// A member's value; null counts as absent.
-fn present<'a>(document: &Document<'a>, name: &str) -> Option<&'a str> {
-    document.get(name).filter(|value| !json::is_null(value))
-}
-
-/// The decimal text as received, of a number or a string: 1 to 19 digits.
-fn decimal(value: &str) -> Option<Cow<'_, str>> {
-    let text = match json::kind(value) {
-        json::Kind::Number => Cow::Borrowed(value),
-        _ => json::string(value)?,
-    };
-    let digits = (1..=19).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    digits.then_some(text)
-}
-
-/// 32 hex digits of either case.
-fn md5_of(value: &str) -> Option<[u8; 16]> {
-    let mut bytes = [0; 16];
-    hex::decode_to_slice(json::string(value)?.as_bytes(), &mut bytes).ok()?;
-    Some(bytes)
-}
-
-/// Tries every key, so that the time taken doesn't tell which one matches.
-fn matching(keys: &Keys, t: &str, signature: &[u8; 16]) -> Option<usize> {
-    let mut found = None;
-    for (index, key) in keys.iter().enumerate() {
-        let matches: bool = digest(key.key.expose(), t).ct_eq(signature).into();
-        if matches && found.is_none() {
-            found = Some(index);
-        }
-    }
-    found
-}
-
-fn in_time(expires: Millis, leeway: Duration, now: Millis) -> Result<(), Refused> {
-    let by = now.since(expires);
-    if by > leeway {
-        return Err(Refused::Expired { by });
-    }
-    let ahead = expires.since(now);
-    if ahead > VALIDITY.saturating_add(leeway) {
-        return Err(Refused::Future { ahead });
-    }
-    Ok(())
 }

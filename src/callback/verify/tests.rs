@@ -30,7 +30,8 @@ fn judge_at<'a>(
     now: Millis,
 ) -> Result<Authentic<'a>, Refused> {
     let document = Document::parse(body.as_bytes()).unwrap();
-    verify(&TencentCss, document, &keys(texts), policy, now)
+    let request = Request::of_body(body.as_bytes());
+    verify(&TencentCss, &request, document, &keys(texts), policy, now)
 }
 
 /// At 1750000000 s, with the key `relaykey01`.
@@ -226,6 +227,7 @@ fn an_explanation_names_the_key_and_the_distance_from_t() {
         let keys = keys(&["other", "relaykey01"]);
         Explanation::of(
             &TencentCss,
+            &Request::of_body(body.as_bytes()),
             &document,
             &keys,
             &policy(&[]),
@@ -246,4 +248,27 @@ fn an_explanation_names_the_key_and_the_distance_from_t() {
         forged.contains("none matches") && !forged.contains("relaykey01"),
         "{forged}"
     );
+}
+
+#[test]
+fn volcengine_live_has_the_same_formula_and_takes_nothing_unsigned() {
+    let judge = |body: &str| {
+        let document = Document::parse(body.as_bytes()).unwrap();
+        let request = Request::of_body(body.as_bytes());
+        let now = Millis::from_seconds(1_750_000_000);
+        let keys = keys(&["relaykey01"]);
+        verify(
+            &VolcengineLive,
+            &request,
+            document,
+            &keys,
+            &policy(&[314]),
+            now,
+        )
+        .map(|authentic| (authentic.key(), authentic.event()))
+    };
+    let body = format!(r#"{{"event_type":"push_start","t":1750000000,"sign":"{SIGN}"}}"#);
+    assert_eq!(judge(&body), Ok((Some(0), EventName::Unknown)));
+    assert_eq!(judge(&body.replace("d05", "d06")), Err(Refused::Mismatch));
+    assert_eq!(judge(r#"{"event_type":314}"#), Err(Refused::Missing));
 }

@@ -12,6 +12,37 @@ pub(super) type Look = fn(&Config) -> String;
 /// (path, another value as TOML, where it shows, how the default shows, how the other value shows)
 pub(super) const SINGLE: &[(&str, &str, Look, &str, &str)] = &[
     (
+        "http.trusted_proxies",
+        "[\"10.0.0.0/8\", \"::1\"]",
+        |c| {
+            let ranges = c.http.trusted_proxies.iter().map(ToString::to_string);
+            debug(&ranges.collect::<Vec<_>>())
+        },
+        "[]",
+        "[\"10.0.0.0/8\", \"::1/128\"]",
+    ),
+    (
+        "http.handshake_timeout",
+        "\"1s\"",
+        |c| debug(&c.http.handshake_timeout),
+        "5s",
+        "1s",
+    ),
+    (
+        "http.write_timeout",
+        "\"1s\"",
+        |c| debug(&c.http.write_timeout),
+        "10s",
+        "1s",
+    ),
+    (
+        "http.connection_lifetime",
+        "\"1s\"",
+        |c| debug(&c.http.connection_lifetime),
+        "3600s",
+        "1s",
+    ),
+    (
         "http.listen",
         "\"127.0.0.1:1\"",
         |c| debug(&c.http.listen),

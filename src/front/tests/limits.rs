@@ -3,7 +3,10 @@
 use super::rig::*;
 use crate::{callback::names::EventName, metrics::Outcome, spool::How};
 use std::time::Duration;
-use tokio::time::{self, Instant};
+use tokio::{
+    io::AsyncWriteExt,
+    time::{self, Instant},
+};
 
 const PATH: &str = "/callbacks/tencent";
 const SHORT: Duration = Duration::from_millis(50);
@@ -260,4 +263,38 @@ async fn an_address_with_too_many_connections_is_closed_at_once() {
     drop(first);
     rig.until(|rig| rig.metrics.connections.get() == 0).await;
     assert_eq!(rig.post(PATH, &signed(100)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answers_is_cut_off() {
+    let mut settings = Settings::default();
+    settings.http.write_timeout = SHORT;
+    let rig = Rig::durable(settings).await;
+    let mut client = rig.connect().await;
+    let many = post(PATH, "x").repeat(1000);
+    // Until the buffers of both systems are full and the door gives up on it.
+    let write = async { while client.socket.write_all(&many).await.is_ok() {} };
+    time::timeout(LONG, write)
+        .await
+        .expect("it goes on for ever");
+    rig.until(|rig| rig.metrics.connections.get() == 0).await;
+}
+
+#[tokio::test]
+async fn a_connection_takes_no_new_request_beyond_its_lifetime() {
+    let mut settings = Settings::default();
+    settings.http.connection_lifetime = 4 * SHORT;
+    let (rig, mut writer) = Rig::with_writer(settings).await;
+    let began = Instant::now();
+    let mut idle = rig.connect().await;
+    let mut busy = rig.connect().await;
+    busy.send(&post(PATH, &signed(100))).await;
+    let waiting = writer.next().await.unwrap();
+    assert!(idle.next().await.is_none());
+    assert!((4 * SHORT..LONG).contains(&began.elapsed()));
+    // What it asked for before is answered, and that is the last answer.
+    waiting.durable(How::New);
+    let answer = busy.answer().await;
+    assert_eq!((answer.status, answer.closes()), (200, true));
+    assert!(busy.next().await.is_none());
 }

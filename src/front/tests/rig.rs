@@ -4,13 +4,13 @@ use crate::{
     callback::names::{EventName, SourceName},
     clock::{Clock, Millis},
     config::{Auth, Http, Limits, NamedKey, Secret, Source, SourceKind, keys::KeyFileError},
-    front::{Door, Metrics, Parts, Phase, off::Off, serve},
+    front::{Door, Metrics, Parts, Phase, off::Off, reload::Reloads, serve, tls::ReadPem},
     metrics::{Callbacks, Outcome},
     spool::{How, append::fake::FakeWriter},
 };
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
@@ -37,6 +37,7 @@ pub(super) struct Settings {
     pub(super) sources: Vec<Source>,
     pub(super) off: Off,
     pub(super) queue: usize,
+    pub(super) read_pem: ReadPem,
 }
 
 pub(super) fn source(name: &str) -> Source {
@@ -45,6 +46,7 @@ pub(super) fn source(name: &str) -> Source {
         kind: SourceKind::TencentCss,
         auth: Auth::Required,
         path_token: None,
+        allow: vec![],
         unsigned_events: BTreeSet::new(),
         keys: vec![NamedKey {
             name: "key-1".into(),
@@ -64,10 +66,16 @@ impl Default for Settings {
         Self {
             http: Http {
                 listen: ([127, 0, 0, 1], 0).into(),
+                tls: None,
+                trusted_proxies: vec![],
+                proxy_protocol: false,
+                handshake_timeout: LONG,
                 header_timeout: LONG,
                 body_timeout: LONG,
                 idle_timeout: 2 * LONG,
                 answer_timeout: LONG,
+                write_timeout: LONG,
+                connection_lifetime: 4 * LONG,
             },
             limits: Limits {
                 body_bytes: 4096,
@@ -80,6 +88,7 @@ impl Default for Settings {
             sources: vec![source("tencent"), secret],
             off: Off::default(),
             queue: 100,
+            read_pem: Arc::new(|_| Err(std::io::ErrorKind::NotFound.into())),
         }
     }
 }
@@ -91,6 +100,7 @@ pub(super) struct Rig {
     pub(super) metrics: Arc<Metrics>,
     callbacks: Callbacks,
     pub(super) registry: prometheus::Registry,
+    pub(super) reloads: Reloads,
 }
 
 impl Rig {
@@ -112,11 +122,14 @@ impl Rig {
             metrics: Arc::clone(&metrics),
             callbacks: callbacks.clone(),
             read_key_file: Arc::new(|_| Err(KeyFileError::Empty)),
+            read_pem: settings.read_pem,
         });
+        let door = door.unwrap();
+        let reloads = door.reloads();
         let listener = TcpListener::bind(settings.http.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (phase, watched) = watch::channel(Phase::Running);
-        let served = tokio::spawn(serve(listener, Arc::new(door.unwrap()), watched));
+        let served = tokio::spawn(serve(listener, Arc::new(door), watched));
         let rig = Self {
             address,
             phase,
@@ -124,6 +137,7 @@ impl Rig {
             metrics,
             callbacks,
             registry,
+            reloads,
         };
         (rig, writer)
     }
@@ -141,10 +155,7 @@ impl Rig {
 
     pub(super) async fn connect(&self) -> Client {
         let socket = TcpStream::connect(self.address).await.unwrap();
-        Client {
-            socket,
-            buffer: vec![],
-        }
+        Client::new(socket)
     }
 
     pub(super) async fn post(&self, path: &str, body: &str) -> Answer {
@@ -190,12 +201,17 @@ impl Answer {
     }
 }
 
-pub(super) struct Client {
-    pub(super) socket: TcpStream,
+pub(super) struct Client<S = TcpStream> {
+    pub(super) socket: S,
     buffer: Vec<u8>,
 }
 
-impl Client {
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(super) const fn new(socket: S) -> Self {
+        let buffer = Vec::new();
+        Self { socket, buffer }
+    }
+
     pub(super) async fn send(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).await.unwrap();
     }
