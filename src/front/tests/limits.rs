@@ -298,3 +298,21 @@ async fn a_connection_takes_no_new_request_beyond_its_lifetime() {
     assert_eq!((answer.status, answer.closes()), (200, true));
     assert!(busy.next().await.is_none());
 }
+
+#[tokio::test]
+async fn nothing_is_smuggled_behind_a_chunked_body() {
+    let rig = Rig::durable(Settings::default()).await;
+    let behind = String::from_utf8(post(PATH, &signed(100))).unwrap();
+    for lengths in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5",
+    ] {
+        let mut client = rig.connect().await;
+        let both = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\n{lengths}\r\n\r\n0\r\n\r\n{behind}");
+        client.send(both.as_bytes()).await;
+        let answer = client.answer().await;
+        assert_eq!((answer.status, answer.closes()), (400, true));
+        assert!(client.next().await.is_none());
+    }
+    assert_eq!(rig.count(EventName::RecordingFile, Outcome::Accepted), 0);
+}

@@ -18,6 +18,8 @@ pub enum Signal {
     Kill,
     /// Asks it to end.
     Term,
+    /// Asks it to read its files again.
+    Hup,
     /// Freezes it.
     Stop,
     /// Thaws it.
@@ -77,6 +79,7 @@ impl Process {
         let name = match signal {
             Signal::Kill => "KILL",
             Signal::Term => "TERM",
+            Signal::Hup => "HUP",
             Signal::Stop => "STOP",
             Signal::Cont => "CONT",
         };

@@ -154,6 +154,15 @@ impl Relay {
             .signal(Signal::Term);
     }
 
+    /// Asks it to read keys and certificates again.
+    #[track_caller]
+    pub fn hang_up(&self) {
+        self.process
+            .as_ref()
+            .expect("the relay was started")
+            .signal(Signal::Hup);
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn wait_for_exit(&mut self, deadline: Duration) -> ExitStatus {
