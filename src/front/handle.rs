@@ -132,11 +132,6 @@ async fn admit(
         count(Outcome::Rejected);
         return Verdict::unread(Problem::BodyTooLarge);
     }
-    // Held until the answer: this is what "in flight" means.
-    let Ok(_in_flight) = door.inflight.try_acquire() else {
-        count(Outcome::Overloaded);
-        return Verdict::unread(Problem::Overloaded);
-    };
     let Some(_place) = visit.place() else {
         count(Outcome::Overloaded);
         return Verdict::unread(Problem::Overloaded);
@@ -153,6 +148,15 @@ async fn admit(
             });
             return Verdict::unread(problem);
         }
+    };
+    // "In flight" is what was read in full and has no answer yet. Whoever dawdles over a body, signed or not, has a
+    // connection and a share of the bytes for at most `http.body_timeout`, and keeps nobody else out.
+    let Ok(_in_flight) = door.inflight.try_acquire() else {
+        count(Outcome::Overloaded);
+        return Verdict {
+            result: Err(Problem::Overloaded),
+            close: false,
+        };
     };
     Verdict {
         result: decide(visit, &parts, whole.bytes.clone()).await,
