@@ -116,3 +116,19 @@ fn a_second_process_on_the_same_spool_is_refused_and_disturbs_nothing() {
     assert_eq!(relay.post(&signed(&recording("s1", 1))).status, 200);
     assert_eq!(relay.ended(), None);
 }
+
+#[test]
+fn a_part_that_ends_by_itself_ends_the_process_in_order_with_exit_1() {
+    let broker = Broker::shared();
+    let topics = Topics::create(broker, 2);
+    let mut relay = relay(&broker.bootstrap(), &topics);
+    relay.start();
+    // Its quarantine gone, the publisher can settle nothing that can't be typed: it must not go on as if.
+    std::fs::remove_dir_all(relay.spool_dir().join("quarantine")).unwrap();
+    let untypable = signed(r#"{"event_type":100,"stream_id":"s1","duration":"long"}"#);
+    assert_eq!(relay.post(&untypable).status, 200);
+    let status = relay.wait_for_exit(DRAIN);
+    assert_eq!(status.code(), Some(1), "{}", relay.log());
+    assert!(relay.log().contains("quarantine"), "{}", relay.log());
+    assert!(!relay.log().contains("panicked"), "{}", relay.log());
+}

@@ -3,6 +3,7 @@
 //! [`Relay::start`] builds in the order of dependency; [`Relay::run`] notices when a part has ended and stops the rest in
 //! the order of the flow, so that each finds what it needs until it is done.
 
+mod part;
 mod signals;
 mod start;
 mod status;
@@ -19,6 +20,7 @@ use crate::{
     publish::{self, Left},
     spool,
 };
+use part::Part;
 use std::{
     future::Future,
     io,
@@ -91,15 +93,17 @@ pub struct Relay {
 struct Parts {
     phase: watch::Sender<Phase>,
     draining: Arc<AtomicBool>,
-    door: JoinHandle<()>,
-    admin: JoinHandle<()>,
-    reloads: JoinHandle<()>,
+    door: Part<JoinHandle<()>>,
+    admin: Part<JoinHandle<()>>,
+    reloads: Part<JoinHandle<()>>,
     /// Told to read keys and certificates at once.
     reload: Arc<Notify>,
     spool: spool::Threads,
+    /// The writer has ended: its threads must not be asked again.
+    spool_over: bool,
     spool_status: spool::StatusSource,
     publisher: publish::Handle,
-    publishing: oneshot::Receiver<Result<Left, publish::Fault>>,
+    publishing: Part<oneshot::Receiver<Result<Left, publish::Fault>>>,
     /// Held: the listeners of these stop when they are dropped.
     _stops: [watch::Sender<bool>; 2],
 }
@@ -136,14 +140,17 @@ impl Parts {
     /// The first part that ends, which none does by itself.
     async fn first_end(&mut self) -> Fault {
         tokio::select! {
-            ended = &mut self.door => task_ended("door", ended),
-            ended = &mut self.admin => task_ended("admin listener", ended),
-            ended = &mut self.reloads => task_ended("watch over keys and certificates", ended),
-            ended = self.spool.ended() => match ended {
-                Ok(()) => Fault::EndedByItself("spool's writer"),
-                Err(stopped) => Fault::Writer(stopped),
-            },
-            ended = &mut self.publishing => match publisher_ended(ended) {
+            ended = self.door.end() => task_ended("door", ended),
+            ended = self.admin.end() => task_ended("admin listener", ended),
+            ended = self.reloads.end() => task_ended("watch over keys and certificates", ended),
+            ended = self.spool.ended(), if !self.spool_over => {
+                self.spool_over = true;
+                match ended {
+                    Ok(()) => Fault::EndedByItself("spool's writer"),
+                    Err(stopped) => Fault::Writer(stopped),
+                }
+            }
+            ended = self.publishing.end() => match publisher_ended(ended) {
                 Ok(_) => Fault::EndedByItself("publisher"),
                 Err(fault) => fault,
             },

@@ -1,7 +1,7 @@
 //! Building the parts, in the order of dependency. Sockets come first, so that a taken address costs nothing.
 
 use super::{
-    Fault, Parts, Relay,
+    Fault, Part, Parts, Relay,
     status::{Sources, status, unchecked},
 };
 use crate::{
@@ -137,13 +137,14 @@ impl Relay {
             parts: Parts {
                 phase,
                 draining: life.draining,
-                door,
-                admin,
-                reloads,
+                door: Part::new(door),
+                admin: Part::new(admin),
+                reloads: Part::new(reloads),
                 spool: opened.threads,
+                spool_over: false,
                 spool_status: opened.status,
                 publisher,
-                publishing,
+                publishing: Part::new(publishing),
                 reload,
                 _stops: [admin_stop, reloads_stop],
             },

@@ -3,7 +3,7 @@
 
 use super::{Fault, Parts};
 use crate::{config::Drain, front::Phase, publish::Left};
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::atomic::Ordering, time::Duration};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// What the last step may take over its own time: a thread that must poll or join.
@@ -43,46 +43,64 @@ pub(super) async fn run(
 
 /// Not ready any more, but served as before, while load balancers take note.
 async fn leave(parts: &mut Parts, delay: Duration) -> Option<Fault> {
-    parts
-        .draining
-        .store(true, std::sync::atomic::Ordering::Release);
+    parts.draining.store(true, Ordering::Release);
     parts.phase.send_replace(Phase::Leaving);
     let ended = timeout(delay, parts.first_end()).await.ok()?;
     tracing::error!(fault = %ended, "a part ended by itself while leaving");
     Some(ended)
 }
 
+/// What has ended by itself isn't waited for again; everything else gets its time.
 async fn close(mut parts: Parts, drain: Drain) -> Result<Ended, Fault> {
-    parts
-        .draining
-        .store(true, std::sync::atomic::Ordering::Release);
-    let deadline = Instant::now() + drain.requests;
+    parts.draining.store(true, Ordering::Release);
+    close_door(&mut parts, drain.requests).await;
+    let writer = writer_ends(&mut parts).await;
+    let left = publisher_ends(&mut parts, drain.publish).await;
+    parts.admin.abort();
+    writer?;
+    Ok(Ended {
+        left: left?.records,
+    })
+}
+
+/// The door ends by itself shortly after its deadline; with it goes the last appender.
+async fn close_door(parts: &mut Parts, requests: Duration) {
+    let deadline = Instant::now() + requests;
     parts.phase.send_replace(Phase::Closing { deadline });
-    // The door ends by itself shortly after its deadline; with it goes the last appender.
-    let mut clean = Ok(());
-    if timeout_at(deadline + GRACE / 4, &mut parts.door)
-        .await
-        .is_err()
-    {
+    if parts.door.is_over() {
+        return;
+    }
+    let ended = timeout_at(deadline + GRACE / 4, parts.door.end()).await;
+    if ended.is_err() {
         parts.door.abort();
         tracing::warn!("requests were still under way after drain.requests: cut off");
     }
-    match timeout(GRACE / 4, parts.spool.ended()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(stopped)) => clean = Err(Fault::Writer(stopped)),
-        // A stuck disk: what waits there was not answered 200.
-        Err(_) => clean = Err(Fault::StuckDisk),
+}
+
+async fn writer_ends(parts: &mut Parts) -> Result<(), Fault> {
+    if parts.spool_over {
+        return Ok(());
     }
-    parts.publisher.stop(drain.publish);
-    let left = match timeout(drain.publish + GRACE / 2, &mut parts.publishing).await {
-        Ok(ended) => super::publisher_ended(ended)?,
+    match timeout(GRACE / 4, parts.spool.ended()).await {
+        Ok(ended) => ended.map_err(Fault::Writer),
+        // What waits there was not answered 200.
+        Err(_) => Err(Fault::StuckDisk),
+    }
+}
+
+async fn publisher_ends(parts: &mut Parts, publish: Duration) -> Result<Left, Fault> {
+    parts.publisher.stop(publish);
+    let left = Left {
+        records: parts.spool_status.get().pending_records,
+    };
+    if parts.publishing.is_over() {
+        return Ok(left);
+    }
+    match timeout(publish + GRACE / 2, parts.publishing.end()).await {
+        Ok(ended) => super::publisher_ended(ended),
         Err(_) => {
             tracing::warn!("the publisher did not end in time: its last checkpoint may lag");
-            Left {
-                records: parts.spool_status.get().pending_records,
-            }
+            Ok(left)
         }
-    };
-    parts.admin.abort();
-    clean.map(|()| Ended { left: left.records })
+    }
 }
