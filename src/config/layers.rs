@@ -27,6 +27,8 @@ pub(super) struct Layers<'a> {
     pub(super) properties: BTreeMap<String, Value>,
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<String>,
+    /// Whether there is a settings file that could not be read: then nobody knows what it would have set.
+    pub(super) file_failed: bool,
     /// Whether a source without a key is a fault.
     pub(super) keys_needed: bool,
 }
@@ -42,11 +44,16 @@ impl<'a> Layers<'a> {
             properties: BTreeMap::new(),
             faults: Vec::new(),
             warnings: Vec::new(),
+            file_failed: false,
             keys_needed: true,
         };
         layers.take_environment(&surroundings.environment);
-        if let Some(table) = layers.read_file(surroundings.read) {
-            layers.take_table(&table, "");
+        match layers.read_file(surroundings.read) {
+            Some(table) => layers.take_table(&table, ""),
+            None => {
+                layers.file_failed = flags.config.is_some()
+                    || surroundings.environment.0.contains_key("LIVEBRIDGE_CONFIG");
+            }
         }
         layers
     }

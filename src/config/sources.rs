@@ -1,7 +1,7 @@
 //! `sources.<name>`: the senders and their keys, and the flags and variables that replace the keys of one of them.
 
 use super::{
-    Auth, Cidr, NamedKey, Secret, Source, SourceKind, Surroundings,
+    Auth, Cidr, Fault, NamedKey, Secret, Source, SourceKind, Surroundings,
     keys::{self, MAX_KEYS},
     layers::{Layers, article, texts},
     reference::{self, KEY_FILES, KEYS, nearest},
@@ -21,9 +21,15 @@ const KINDS: &[(&str, SourceKind)] = &[
 ];
 const RECORDING_FILE: i64 = 100;
 
+/// A source as read, and whether what was refused of it may have been its key: then none is missing.
+struct Draft {
+    source: Source,
+    in_doubt: bool,
+}
+
 /// All sources, checked, each with a key unless it asks for none.
 pub(super) fn sources(layers: &mut Layers<'_>, surroundings: &Surroundings<'_>) -> Vec<Source> {
-    let mut sources = Vec::new();
+    let mut drafts = Vec::new();
     let mut tables = std::mem::take(&mut layers.sources);
     if tables.is_empty() {
         tables.insert(DEFAULT_NAME.into(), Value::Table(Table::new()));
@@ -31,7 +37,7 @@ pub(super) fn sources(layers: &mut Layers<'_>, surroundings: &Surroundings<'_>) 
     for (name, value) in &tables {
         let path = format!("sources.{name}");
         match (SourceName::parse(name), value) {
-            (Ok(name), Value::Table(table)) => sources.push(source(layers, &path, name, table)),
+            (Ok(name), Value::Table(table)) => drafts.push(source(layers, &path, name, table)),
             (Err(e), _) => layers.fault(layers.in_file(&path), e.to_string()),
             (_, other) => {
                 let problem = format!("must be a table, not {}; write [{path}]", article(other));
@@ -39,16 +45,17 @@ pub(super) fn sources(layers: &mut Layers<'_>, surroundings: &Surroundings<'_>) 
             }
         }
     }
-    replace_keys(layers, &mut sources);
+    replace_keys(layers, &mut drafts);
     if layers.keys_needed {
-        for source in &sources {
-            check_keys(layers, surroundings, source);
+        for draft in &drafts {
+            check_keys(layers, surroundings, draft);
         }
     }
-    sources
+    drafts.into_iter().map(|draft| draft.source).collect()
 }
 
-fn source(layers: &mut Layers<'_>, path: &str, name: SourceName, table: &Table) -> Source {
+fn source(layers: &mut Layers<'_>, path: &str, name: SourceName, table: &Table) -> Draft {
+    let mut in_doubt = false;
     let mut source = Source {
         name,
         kind: SourceKind::TencentCss,
@@ -60,6 +67,7 @@ fn source(layers: &mut Layers<'_>, path: &str, name: SourceName, table: &Table) 
         key_files: Vec::new(),
     };
     for (key, value) in table {
+        let before = layers.faults.len();
         let setting = layers.in_file(&format!("{path}.{key}"));
         let taken = match key.as_str() {
             "kind" => word(value, KINDS).map(|kind| source.kind = kind),
@@ -82,6 +90,8 @@ fn source(layers: &mut Layers<'_>, path: &str, name: SourceName, table: &Table) 
         if let Err(problem) = taken {
             layers.fault(setting, problem);
         }
+        let faulty = layers.faults.len() > before;
+        in_doubt |= faulty && matches!(key.as_str(), "keys" | "key_files" | "auth");
     }
     if !source.unsigned_events.is_empty()
         && source.path_token.is_none()
@@ -92,7 +102,7 @@ fn source(layers: &mut Layers<'_>, path: &str, name: SourceName, table: &Table) 
             format!("needs a secret URL, since anyone could send these events; set {path}.path_token too"),
         );
     }
-    source
+    Draft { source, in_doubt }
 }
 
 fn near(key: &str) -> &'static str {
@@ -203,7 +213,21 @@ fn configured_key(entry: &Value) -> Result<(Option<String>, Secret), String> {
 }
 
 /// `--key`, `--key-file` and their variables replace the keys of the source `tencent`, or of the only one.
-fn replace_keys(layers: &mut Layers<'_>, sources: &mut [Source]) {
+fn replace_keys(layers: &mut Layers<'_>, drafts: &mut [Draft]) {
+    let (none, only) = (drafts.is_empty(), drafts.len() == 1);
+    let target = drafts
+        .iter()
+        .position(|draft| only || draft.source.name.as_str() == DEFAULT_NAME);
+    give_keys(layers, none, target.and_then(|at| drafts.get_mut(at)));
+    if layers.faults.iter().any(is_about_given_keys) {
+        for (at, draft) in drafts.iter_mut().enumerate() {
+            draft.in_doubt |= target.is_none_or(|target| target == at);
+        }
+    }
+}
+
+/// Gives what flags and variables say to `target`; `none` if there is no source at all.
+fn give_keys(layers: &mut Layers<'_>, none: bool, target: Option<&mut Draft>) {
     let (given, files) = (layers.above_file(&KEYS), layers.above_file(&KEY_FILES));
     let Some((origin, _)) = given.first().or(files.first()).cloned() else {
         return;
@@ -225,9 +249,8 @@ fn replace_keys(layers: &mut Layers<'_>, sources: &mut [Source]) {
     for (origin, _) in empty {
         layers.fault(origin, "a path is empty");
     }
-    let (none, only) = (sources.is_empty(), sources.len() == 1);
-    match sources.iter_mut().find(|source| only || source.name.as_str() == DEFAULT_NAME) {
-        Some(source) => {
+    match target {
+        Some(Draft { source, .. }) => {
             source.keys = keys::name_in_order(named);
             source.key_files = files.into_iter().map(|(_, path)| path.into()).collect();
         }
@@ -241,7 +264,8 @@ fn replace_keys(layers: &mut Layers<'_>, sources: &mut [Source]) {
     }
 }
 
-fn check_keys(layers: &mut Layers<'_>, surroundings: &Surroundings<'_>, source: &Source) {
+fn check_keys(layers: &mut Layers<'_>, surroundings: &Surroundings<'_>, draft: &Draft) {
+    let source = &draft.source;
     let name = &source.name;
     let mut usable = source.keys.len();
     let mut unusable = Vec::new();
@@ -255,12 +279,7 @@ fn check_keys(layers: &mut Layers<'_>, surroundings: &Surroundings<'_>, source: 
         layers.warnings.push(format!(
             "source {name}: auth is off: callbacks are taken from anyone who can reach the door"
         ));
-    } else if usable == 0
-        && layers
-            .faults
-            .iter()
-            .all(|fault| !is_about_keys(&fault.setting))
-    {
+    } else if usable == 0 && !draft.in_doubt && !layers.file_failed {
         let setting = if unusable.is_empty() {
             format!("sources.{name}.keys")
         } else {
@@ -294,11 +313,12 @@ fn check_keys(layers: &mut Layers<'_>, surroundings: &Surroundings<'_>, source: 
     }
 }
 
-fn is_about_keys(setting: &str) -> bool {
-    ["--key", "LIVEBRIDGE_KEY"]
+/// Whether it is about a flag or variable that gives keys.
+fn is_about_given_keys(fault: &Fault) -> bool {
+    [&KEYS, &KEY_FILES]
         .iter()
-        .any(|own| setting.starts_with(own))
-        || setting.contains(".keys in ")
+        .flat_map(|setting| [setting.flag, setting.env])
+        .any(|name| name == Some(&*fault.setting))
 }
 
 fn file_keys(surroundings: &Surroundings<'_>, path: &Path) -> Result<usize, keys::KeyFileError> {

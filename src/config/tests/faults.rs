@@ -82,6 +82,17 @@ fn a_file_that_is_no_toml_is_a_fault_with_its_place_and_without_its_line() {
 }
 
 #[test]
+fn a_file_that_cant_be_read_isnt_blamed_for_a_missing_key() {
+    let unparsable = World::default().toml("[sources.tencent\n").fault();
+    assert!(unparsable.contains("is not TOML"), "{unparsable}");
+    let mut missing = World::default();
+    missing.flags.config = Some("gone.toml".into());
+    assert!(missing.fault().starts_with("--config: gone.toml"));
+    let empty = World::default().var("LIVEBRIDGE_CONFIG", "").fault();
+    assert!(empty.starts_with("LIVEBRIDGE_CONFIG: is empty"), "{empty}");
+}
+
+#[test]
 fn foreign_variables_only_warn() {
     let world = World::with_key()
         .var("LIVEBRIDGE_SERVICE_HOST", "10.0.0.1")

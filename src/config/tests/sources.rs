@@ -28,6 +28,33 @@ fn without_a_key_it_says_how_to_set_one() {
 }
 
 #[test]
+fn a_wrong_key_of_one_source_doesnt_hide_that_another_has_none() {
+    let faults = World::default()
+        .toml("[sources.a]\nkeys = [\"\"]\n[sources.b]\n[sources.c]\nauth = \"of\"\n")
+        .faults();
+    assert_eq!(faults.len(), 3, "{faults:?}");
+    for start in [
+        "sources.a.keys in settings.toml: key 1 is empty",
+        "sources.b.keys: no key is set",
+        "sources.c.auth in settings.toml: \"of\" is not known",
+    ] {
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(start)),
+            "{start}: {faults:?}"
+        );
+    }
+    let faults = World::default()
+        .toml("[sources.b]\n[sources.tencent]\n")
+        .var("LIVEBRIDGE_KEY", "")
+        .faults();
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(
+        faults[1].starts_with("sources.b.keys: no key"),
+        "{faults:?}"
+    );
+}
+
+#[test]
 fn keys_are_named_in_order_and_replaced_from_above() {
     let file = World::default()
         .toml("[sources.tencent]\nkeys = [\"K1\", {name = \"2026-11\", key = \"K2\"}, \"K3\"]\n");
