@@ -2,9 +2,12 @@
 
 use std::{
     fs,
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::Path,
     process::{Command, Output},
+    thread,
+    time::Duration,
 };
 
 const SECRET: &str = "hunter2secret";
@@ -283,6 +286,65 @@ fn schemas_are_json() {
         );
     }
     assert_eq!(run(&["schema", "recording.fil"]).code, 64);
+}
+
+/// What one `send` with these arguments puts on the wire as its body, answered 200.
+fn body_sent(directory: &Path, arguments: &[&str]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let server = thread::spawn(move || answer_one(&listener));
+    let url = format!("http://{address}/");
+    let seen = run_in(
+        directory,
+        &[&["send", "--url", &url], arguments].concat(),
+        &[],
+    );
+    assert_eq!(seen.code, 0, "{}{}", seen.out, seen.err);
+    server.join().expect("no panic").expect("a whole request")
+}
+
+fn answer_one(listener: &TcpListener) -> io::Result<String> {
+    let (stream, _) = listener.accept()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut request = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        request.read_line(&mut line)?;
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                length = value.parse().map_err(io::Error::other)?;
+            }
+            _ if line == "\r\n" => break,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    request.read_exact(&mut body)?;
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+    request.into_inner().write_all(answer)?;
+    String::from_utf8(body).map_err(io::Error::other)
+}
+
+#[test]
+fn send_leaves_a_given_callback_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "{\"z\": 1e2, \"t\":7,\"dup\":1,\"dup\":2,\"sign\":\"x\",\"a\":\"\\u00e9\"}\n";
+    fs::write(directory.path().join("captured.json"), text).unwrap();
+    let file = ["--event", "captured.json"];
+    assert_eq!(body_sent(directory.path(), &file), text);
+    let repeated = ["--event", "captured.json", "--same"];
+    assert_eq!(body_sent(directory.path(), &repeated), text);
+    let signed = body_sent(
+        directory.path(),
+        &["--event", "captured.json", "--key", "k"],
+    );
+    assert!(
+        signed.starts_with("{\"z\": 1e2, \"t\":") && !signed.contains("livebridge_send"),
+        "{signed}"
+    );
+    assert!(!signed.contains("\"x\""), "{signed}");
+    assert!(body_sent(directory.path(), &[]).contains("livebridge_send"));
 }
 
 #[test]

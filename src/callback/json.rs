@@ -157,6 +157,27 @@ impl<'a> Document<'a> {
             .find(|member| member.name == name)
             .map(|member| member.value)
     }
+
+    /// The text as received, but for the values of those members for which there is another JSON text; order, layout and
+    /// everything else stay as they came.
+    #[must_use]
+    pub fn with_values(&self, mut instead: impl FnMut(&Member<'a>) -> Option<String>) -> String {
+        let mut edited = String::with_capacity(self.text.len() + 16);
+        let mut copied = 0;
+        for member in &self.members {
+            let Some(value) = instead(member) else {
+                continue;
+            };
+            // Values are parts of the text.
+            let start =
+                (member.value.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+            edited.push_str(self.text.get(copied..start).unwrap_or_default());
+            edited.push_str(&value);
+            copied = start + member.value.len();
+        }
+        edited.push_str(self.text.get(copied..).unwrap_or_default());
+        edited
+    }
 }
 
 fn has_duplicates(members: &[Member<'_>]) -> bool {

@@ -1,14 +1,17 @@
-//! Callbacks to send: read from a file or taken from the samples, made distinct, signed.
+//! Callbacks to send: read from a file or taken from the samples, made distinct if asked for, signed.
 //!
-//! Top-level members keep the text that came; only `t` and `sign` are replaced, and what makes a callback distinct.
+//! The text stays as it came, byte for byte: `t` and `sign` are replaced where they are if there is a key, and what makes
+//! a callback distinct is put in only where somebody wants that.
 
-use crate::callback::verify::sign;
-use serde_json::value::{RawValue, to_raw_value};
-use std::collections::BTreeMap;
+use crate::callback::{
+    json::{self, Document, Malformed},
+    verify::sign,
+};
+use serde_json::value::RawValue;
 
-/// One callback, as members.
+/// One callback, as text.
 #[derive(Debug, Clone)]
-pub(super) struct Sample(BTreeMap<String, Box<RawValue>>);
+pub(super) struct Sample(String);
 
 /// What makes one sending of a sample different from the others.
 #[derive(Debug, Clone, Copy)]
@@ -21,57 +24,94 @@ pub(super) struct Distinct<'a> {
     pub(super) streams: u64,
 }
 
-/// The callbacks in a text: one JSON object, or several after one another (one a line, say).
+/// The callbacks in a text: one JSON object, or several after one another (one a line, say). A single one keeps the white
+/// space around it.
 pub(super) fn read(text: &str) -> Result<Vec<Sample>, String> {
-    let callbacks = serde_json::Deserializer::from_str(text).into_iter();
-    let samples: Result<Vec<_>, _> = callbacks.map(|callback| callback.map(Sample)).collect();
-    match samples {
-        Err(e) => Err(format!("is not a JSON object, nor several: {e}")),
-        Ok(samples) if samples.is_empty() => Err("holds no callback".into()),
-        Ok(samples) => Ok(samples),
+    let wrong = |why: &dyn std::fmt::Display| format!("is not a JSON object, nor several: {why}");
+    let callbacks = serde_json::Deserializer::from_str(text).into_iter::<Box<RawValue>>();
+    let callbacks: Vec<_> = callbacks.collect::<Result<_, _>>().map_err(|e| wrong(&e))?;
+    if let Some(other) = callbacks
+        .iter()
+        .map(|callback| json::kind(callback.get()))
+        .find(|kind| *kind != json::Kind::Object)
+    {
+        return Err(wrong(&format!("there is a value of kind {other:?}")));
+    }
+    match callbacks.as_slice() {
+        [] => Err("holds no callback".into()),
+        [_] => Ok(vec![Sample(text.into())]),
+        several => Ok(several.iter().map(|one| Sample(one.get().into())).collect()),
     }
 }
 
 impl Sample {
-    /// The body to send. Without a key, `t` and `sign` stay as they are.
+    /// The body to send. Without a key, `t` and `sign` stay as they are; without that and `distinct`, everything does.
+    ///
+    /// # Errors
+    /// If something has to be replaced and it isn't the JSON that callbacks are.
     pub(super) fn body(
         &self,
         distinct: Option<Distinct<'_>>,
         key: Option<&str>,
         t: u64,
-    ) -> serde_json::Result<Vec<u8>> {
-        let mut members = self.0.clone();
-        if let Some(distinct) = distinct {
-            distinguish(&mut members, distinct)?;
+    ) -> Result<Vec<u8>, Malformed> {
+        if distinct.is_none() && key.is_none() {
+            return Ok(self.0.clone().into_bytes());
         }
+        let document = Document::parse_lenient(&self.0)?;
+        let mut values = Vec::new();
         if let Some(key) = key {
-            members.insert("t".into(), to_raw_value(&t)?);
-            members.insert("sign".into(), to_raw_value(&sign(key, t))?);
+            values.push(("t", t.to_string()));
+            values.push(("sign", quoted(&sign(key, t))));
         }
-        serde_json::to_vec(&members)
+        if let Some(distinct) = distinct {
+            distinguish(&document, distinct, &mut values);
+        }
+        Ok(with(&document, &values).into_bytes())
     }
 }
 
 /// An undocumented member does it: no documented value has to change, and relays keep undocumented members.
 fn distinguish(
-    members: &mut BTreeMap<String, Box<RawValue>>,
+    document: &Document<'_>,
     distinct: Distinct<'_>,
-) -> serde_json::Result<()> {
+    values: &mut Vec<(&'static str, String)>,
+) {
     let mark = format!("{}-{}", distinct.run, distinct.number);
-    members.insert("livebridge_send".into(), to_raw_value(&mark)?);
+    values.push(("livebridge_send", quoted(&mark)));
     if distinct.streams > 1 {
         let stream = distinct.number % distinct.streams;
         for name in ["stream_id", "streamId"] {
-            let Some(id) = members
-                .get(name)
-                .and_then(|raw| serde_json::from_str::<String>(raw.get()).ok())
-            else {
-                continue;
-            };
-            members.insert(name.into(), to_raw_value(&format!("{id}-{stream}"))?);
+            if let Some(id) = document.get(name).and_then(json::string) {
+                values.push((name, quoted(&format!("{id}-{stream}"))));
+            }
         }
     }
-    Ok(())
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The callback with these members: replaced where they are, else put in front.
+fn with(document: &Document<'_>, values: &[(&'static str, String)]) -> String {
+    let edited = document.with_values(|member| {
+        let found = values.iter().find(|(name, _)| *name == member.name);
+        found.map(|(_, value)| value.clone())
+    });
+    let mut new: Vec<_> = values
+        .iter()
+        .filter(|(name, _)| document.get(name).is_none())
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
+    let Some((before, after)) = edited.split_once('{').filter(|_| !new.is_empty()) else {
+        return edited;
+    };
+    if document.members().is_empty() {
+        return format!("{before}{{{}{after}", new.join(","));
+    }
+    new.push(after.into());
+    format!("{before}{{{}", new.join(","))
 }
 
 #[cfg(test)]
@@ -96,6 +136,38 @@ mod tests {
         let sample = read(text).unwrap().remove(0);
         let body = String::from_utf8(sample.body(None, None, 0).unwrap()).unwrap();
         assert!(body.contains("1e2") && body.contains("\"old\""), "{body}");
+    }
+
+    #[test]
+    fn a_given_callback_keeps_every_byte_but_those_of_its_signature() {
+        let sign = "40994cf0dff5bdb781e083f6699f3d05";
+        let text = "{ \"z\":1,\"t\" : \"1\", \"dup\":1,\n\"dup\":1e2,\"sign\":null, \"a\":\"\\u00e9\\/\"}\n";
+        let body = |key| {
+            let body = read(text).unwrap().remove(0).body(None, key, 1_750_000_000);
+            String::from_utf8(body.unwrap()).unwrap()
+        };
+        assert_eq!(body(None), text);
+        let signed = text
+            .replace("\"1\"", "1750000000")
+            .replace("null", &format!("{sign:?}"));
+        assert_eq!(body(Some("relaykey01")), signed);
+    }
+
+    #[test]
+    fn what_a_callback_lacks_is_put_in_front() {
+        for (text, expected) in [
+            ("{}", "{\"livebridge_send\":\"r-0\"}"),
+            (" { \"b\":1}", " {\"livebridge_send\":\"r-0\", \"b\":1}"),
+        ] {
+            let distinct = Distinct {
+                run: "r",
+                number: 0,
+                streams: 1,
+            };
+            let sample = read(text).unwrap().remove(0);
+            let body = sample.body(Some(distinct), None, 0).unwrap();
+            assert_eq!(String::from_utf8(body).unwrap(), expected);
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
                         livebridge send --key KEY                                  one finished recording\n  \
                         livebridge send --key KEY --event stream.started --count 100 --rate 10\n  \
                         livebridge send --key KEY --event callback.json --same --count 2    the second is a duplicate\n  \
-                        livebridge send --event captured.json --same               as captured, not signed anew")]
+                        livebridge send --event captured.json                      as captured, byte for byte, not signed anew")]
 pub(super) struct Args {
     /// Where to; http only.
     #[arg(long, default_value = "http://127.0.0.1:8080/callbacks/tencent")]
@@ -60,7 +60,8 @@ pub(super) struct Args {
     /// Spread the callbacks over this many stream ids.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     streams: u64,
-    /// Send them unchanged: the relay takes repetitions for duplicates.
+    /// Send them unchanged: the relay takes repetitions for duplicates. Otherwise an extra member, livebridge_send, makes
+    /// each distinct; a single callback of a FILE is always sent unchanged, but for t and sign if there is a key.
     #[arg(long)]
     same: bool,
 }
@@ -81,7 +82,7 @@ fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
 pub(super) fn run(args: &Args) -> Outcome {
     let target =
         Target::parse(&args.url).map_err(|problem| Failure::Usage(format!("--url {problem}")))?;
-    let samples = samples(&args.event)?;
+    let (samples, given) = samples(&args.event)?;
     let now = SystemClock.now();
     let plan = Arc::new(Plan {
         target,
@@ -91,7 +92,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         count: args.count,
         interval: args.rate.map(|rate| Duration::from_secs_f64(1.0 / rate)),
         streams: args.streams,
-        same: args.same,
+        same: args.same || (given && args.count == 1),
         next: AtomicU64::new(0),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -109,10 +110,12 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
 }
 
-fn samples(event: &str) -> Result<Vec<Sample>, Failure> {
+/// The callbacks, and whether the user gave them: those are changed only if they have to differ from one another.
+fn samples(event: &str) -> Result<(Vec<Sample>, bool), Failure> {
     if let Ok(name) = event.parse() {
         let text = crate::callback::event::sample(name);
         return sample::read(text)
+            .map(|samples| (samples, false))
             .map_err(|e| Failure::Failed(format!("the sample of {event} {e}")));
     }
     let text = std::fs::read_to_string(event).map_err(|e| {
@@ -125,7 +128,9 @@ fn samples(event: &str) -> Result<Vec<Sample>, Failure> {
             names.join(", ")
         ))
     })?;
-    sample::read(&text).map_err(|e| Failure::Usage(format!("--event {event} {e}")))
+    sample::read(&text)
+        .map(|samples| (samples, true))
+        .map_err(|e| Failure::Usage(format!("--event {event} {e}")))
 }
 
 /// Where to send.
