@@ -53,10 +53,16 @@ async fn leave(parts: &mut Parts, delay: Duration) -> Option<Fault> {
 /// What has ended by itself isn't waited for again; everything else gets its time.
 async fn close(mut parts: Parts, drain: Drain) -> Result<Ended, Fault> {
     parts.draining.store(true, Ordering::Release);
+    let latest = Instant::now() + drain.requests + drain.publish + GRACE;
     close_door(&mut parts, drain.requests).await;
     let writer = writer_ends(&mut parts).await;
     let left = publisher_ends(&mut parts, drain.publish).await;
     parts.admin.abort();
+    // The housekeeper, as a rule long over: whoever removes the directory now finds it at rest.
+    let latest = latest.min(Instant::now() + GRACE / 4);
+    if timeout_at(latest, parts.spool.gone()).await.is_err() {
+        tracing::warn!("the spool's threads did not end in time");
+    }
     writer?;
     Ok(Ended {
         left: left?.records,

@@ -121,6 +121,12 @@ impl Threads {
         self.ends.recv().await.unwrap_or(Err(Stopped::Panicked))
     }
 
+    /// Waits until both threads have ended: from then on nobody touches the directory.
+    pub async fn gone(&mut self) {
+        // Each thread holds a sender for as long as it runs.
+        while self.ends.recv().await.is_some() {}
+    }
+
     /// Waits for both threads, blocking: for commands and tests. The housekeeper ends after the writer.
     ///
     /// # Errors
@@ -179,4 +185,29 @@ pub enum OpenError {
     /// No metrics with these names twice.
     #[error("the spool's metrics can't be registered: {0}")]
     Metrics(#[from] prometheus::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_spool_is_gone_only_when_its_housekeeper_is_too() {
+        let (writer, ends) = mpsc::channel(2);
+        let housekeeper = writer.clone();
+        let mut threads = Threads {
+            ends,
+            writer: thread::spawn(|| {}),
+            housekeeper: thread::spawn(|| {}),
+        };
+        writer.try_send(Ok(())).unwrap();
+        drop(writer);
+        threads.ended().await.unwrap();
+        let gone = timeout(Duration::from_secs(1), threads.gone()).await;
+        assert!(gone.is_err(), "the housekeeper still runs");
+        drop(housekeeper);
+        threads.gone().await;
+    }
 }

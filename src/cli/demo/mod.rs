@@ -16,7 +16,15 @@ use crate::{
 use kafka::{Consumed, Kafka};
 use script::{Progress, Step, Wish};
 use sender::Sender;
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 
 /// How long `--once` waits for the events after the last callback was answered.
@@ -104,27 +112,37 @@ async fn show(once: bool) -> Result<(), DemoFault> {
     let (consumed, arriving) = mpsc::channel(64);
     let _consumer = kafka.consume(&topics, consumed)?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let interrupted = AtomicBool::new(false);
     let asked = async {
         tokio::select! {
-            () = signals.first() => {}
+            () = signals.first() => interrupted.store(true, Ordering::Release),
             _ = stopped => {}
         }
     };
     let running = relay.run(config.drain, asked);
     tokio::pin!(running);
-    tokio::select! {
+    let shown = tokio::select! {
         shown = play(&door, arriving, once) => {
             drop(stop);
-            let ended = running.await;
-            shown?;
-            ended?;
+            running.await?;
+            shown
         }
         // Ctrl-C, or the relay failed: either way there is nothing more to show.
         ended = &mut running => {
             ended?;
+            Ok(())
         }
+    };
+    outcome(interrupted.load(Ordering::Acquire), once, shown)
+}
+
+/// A relay that is asked to stop refuses what is still being sent: no fault of anybody's.
+fn outcome(interrupted: bool, once: bool, shown: Result<(), DemoFault>) -> Result<(), DemoFault> {
+    match (interrupted, once) {
+        (true, false) => Ok(()),
+        (true, true) => Err(DemoFault::Unexpected("stopped before the end".into())),
+        (false, _) => shown,
     }
-    Ok(())
 }
 
 /// Sends the samples, prints what comes out, and checks each against what it should be.
@@ -141,6 +159,9 @@ async fn play(
             .await
             .map_err(DemoFault::io("posting to the relay"))?;
         println!("{}", step.line(&answer));
+        if let Some(why) = step.why_nothing_comes_out(&door.key, SystemClock.now()) {
+            println!("   ◄─ {why}");
+        }
         if answer.status != step.wish.status() {
             let Step { title, wish, .. } = &step;
             return Err(DemoFault::Unexpected(format!(
@@ -253,4 +274,18 @@ fn config(
     // Nobody's load balancer has to take note here.
     config.drain.delay = Duration::ZERO;
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn being_asked_to_stop_is_no_error_unless_everything_should_have_been_shown() {
+        let refused = || Err(DemoFault::Unexpected("connection refused".into()));
+        assert!(outcome(true, false, refused()).is_ok());
+        assert!(outcome(true, true, Ok(())).is_err());
+        assert!(outcome(false, false, refused()).is_err());
+        assert!(outcome(false, true, Ok(())).is_ok());
+    }
 }

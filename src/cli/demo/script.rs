@@ -2,11 +2,17 @@
 
 use super::{kafka::Consumed, sender::Answer};
 use crate::{
-    callback::{event::sample, names::EventName, verify::sign},
+    callback::{
+        event::sample,
+        json::Document,
+        names::EventName,
+        verify::{Explanation, Keys, Policy, Request, TencentCss, sign},
+    },
     clock::Millis,
+    config::{NamedKey, Secret},
 };
 use hyper::StatusCode;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 /// What should become of a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +49,31 @@ impl Step {
             status.as_u16(),
             body.trim_end()
         )
+    }
+
+    /// For people: why no event follows. The sender isn't told; `livebridge verify` says the same.
+    pub(super) fn why_nothing_comes_out(&self, key: &str, now: Millis) -> Option<String> {
+        match self.wish {
+            Wish::Published => None,
+            Wish::Duplicate => Some("duplicate: not published again".into()),
+            Wish::Refused => {
+                let document = Document::parse(self.body.as_bytes()).ok()?;
+                let keys = Keys::new(vec![NamedKey {
+                    name: "key-1".into(),
+                    key: Secret::new(key),
+                }]);
+                let policy = Policy {
+                    auth_required: true,
+                    unsigned_events: BTreeSet::new(),
+                    leeway: Duration::ZERO,
+                };
+                let request = Request::of_body(self.body.as_bytes());
+                let explanation =
+                    Explanation::of(&TencentCss, &request, &document, &keys, &policy, now);
+                let refused = explanation.verdict.err()?;
+                Some(format!("refused: {refused}"))
+            }
+        }
     }
 }
 
