@@ -3,7 +3,7 @@
 
 use super::{
     disk::{Dir, write_whole},
-    index, prepare,
+    index, prepare, removal,
     shared::{Shared, locked},
 };
 use crate::clock::{Clock, Millis};
@@ -27,35 +27,55 @@ pub(in crate::spool) fn step(shared: &Shared, now: Millis) {
             "an index can't be written, so the next start takes longer: {e}"
         ));
     }
-    if let Err(e) = remove_settled(shared, now, false) {
+    if let Err(e) = removal::remove_due(shared, now) {
         shared.survived(format!("a settled segment can't be removed: {e}"));
     }
     if !shared.stopping.load(Ordering::Acquire) {
-        let blocked = make_ready(shared, now).err();
-        shared.set_blocked(blocked.map(|e| e.to_string()));
+        shared.reserve_is(keep_reserve(shared).map_err(|e| e.to_string()));
+        shared.next_segment_is(make_ready(shared).map_err(|e| e.to_string()));
     }
     shared.refresh();
 }
 
-/// Keeps a segment ready, and the reserve free: whatever is wholly settled goes before anything is refused.
-fn make_ready(shared: &Shared, now: Millis) -> io::Result<()> {
-    let attempt = || -> io::Result<()> {
-        prepare::ensure_ready(shared)?;
-        let space = shared.disk.space()?;
-        if space.free < prepare::reserve(space) {
-            let text = format!(
-                "{} bytes are free on the filesystem, {} have to stay free",
-                space.free,
-                prepare::reserve(space)
-            );
-            return Err(io::Error::new(io::ErrorKind::StorageFull, text));
+/// A segment ahead, for the writer to go on.
+fn make_ready(shared: &Shared) -> io::Result<()> {
+    removal::with_room(shared, || prepare::ensure_ready(shared))
+}
+
+/// Keeps the reserve free. The segment being written goes, too, if nothing in it is pending and the writer is idle.
+fn keep_reserve(shared: &Shared) -> io::Result<()> {
+    let attempt = || removal::with_room(shared, || reserve_is_free(shared));
+    attempt().or_else(|e| {
+        if close_idle(shared) {
+            attempt()
+        } else {
+            Err(e)
         }
-        Ok(())
-    };
-    attempt().or_else(|_| {
-        remove_settled(shared, now, true)?;
-        attempt()
     })
+}
+
+fn reserve_is_free(shared: &Shared) -> io::Result<()> {
+    let space = shared.disk.space()?;
+    let reserve = prepare::reserve(space);
+    if space.free < reserve {
+        let text = format!(
+            "{} bytes are free on the filesystem, {reserve} have to stay free",
+            space.free
+        );
+        return Err(io::Error::new(io::ErrorKind::StorageFull, text));
+    }
+    Ok(())
+}
+
+/// Takes its segment from a writer that isn't writing, if all in it is settled.
+fn close_idle(shared: &Shared) -> bool {
+    let mut parked = locked(&shared.parked);
+    let closed = parked.is_some() && locked(&shared.view).close_settled();
+    if closed {
+        // The open file would keep the room that its removal is to give.
+        *parked = None;
+    }
+    closed
 }
 
 fn index_closed(shared: &Shared) -> io::Result<()> {
@@ -72,30 +92,6 @@ fn index_closed(shared: &Shared) -> io::Result<()> {
         write_whole(&*shared.disk, Dir::Root, &summary.name.index(), &[&bytes])?;
         locked(&shared.view).indexed(summary.name);
     }
-}
-
-/// Oldest first, and only below the synced checkpoint. `pressed`: also those that `retain` would keep.
-fn remove_settled(shared: &Shared, now: Millis, pressed: bool) -> io::Result<()> {
-    let mut removed = false;
-    let limits = &shared.limits;
-    loop {
-        let ahead = locked(&shared.slot).ready.as_ref().map_or(0, |p| p.len);
-        let due =
-            locked(&shared.view).removable(now, limits.retain, limits.max_bytes, ahead, pressed);
-        let Some(summary) = due else { break };
-        // Out of the view first: no new reader starts in it.
-        locked(&shared.view).removed(summary.name);
-        for file in [summary.name.to_string(), summary.name.index()] {
-            match shared.disk.remove(Dir::Root, &file) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => removed = true,
-            }
-        }
-    }
-    if removed {
-        shared.disk.sync_dir(Dir::Root)?;
-    }
-    Ok(())
 }
 
 /// The thread: until the writer has ended and all that it left is done.

@@ -8,7 +8,7 @@
 //!
 //! * Formats, pure: `frame`, `envelope`, `segment`, `index`, `checkpoint`.
 //! * Deciding, pure: `scan` (what a crash left), `window` (duplicates), `view` (what is where, and settled).
-//! * Doing, over the `disk` trait: `recovery`, `writer`, `prepare`, `housekeeper`, `cursor`, `quarantine`.
+//! * Doing, over the `disk` trait: `recovery`, `writer`, `prepare`, `removal`, `housekeeper`, `cursor`, `quarantine`.
 //! * Tying: `store`. From outside, reading only: [`look`].
 
 pub mod append;
@@ -30,6 +30,7 @@ mod prepare;
 mod quarantine;
 pub mod record;
 mod recovery;
+mod removal;
 mod scan;
 mod segment;
 pub mod select;

@@ -6,6 +6,7 @@
 use super::{
     disk::{Dir, Disk, DiskFile, Space},
     identity::new_salt,
+    removal,
     segment::{self, Name},
     shared::{Shared, locked},
 };
@@ -43,9 +44,20 @@ impl Sizes {
 
     /// The next length; a shorter one if the filesystem has no room for it.
     fn that_fits(&self, space: Space) -> u64 {
+        self.at_most(self.next, space)
+    }
+
+    /// A length that is soon written: for a writer that waits.
+    fn in_a_hurry(&self, space: Space) -> u64 {
+        self.at_most(FIRST_BYTES, space)
+    }
+
+    /// An eighth of the room is left for the segment's index, which comes later, so that it doesn't take from the reserve.
+    fn at_most(&self, len: u64, space: Space) -> u64 {
         let room = space.free.saturating_sub(reserve(space));
+        let room = room - room / 8;
         let whole_blocks = room - room % segment::HEADER as u64;
-        self.next.min(whole_blocks).max(self.least)
+        len.min(self.most).min(whole_blocks).max(self.least)
     }
 
     fn grow(&mut self) {
@@ -92,16 +104,18 @@ pub(in crate::spool) fn ensure_ready(shared: &Shared) -> io::Result<()> {
 /// The segment that is ready; a small one made now if the housekeeper is late.
 ///
 /// # Errors
-/// As [`ensure_ready`].
+/// As [`ensure_ready`], but only when nothing settled is left that could be deleted.
 pub(in crate::spool) fn take(shared: &Shared) -> io::Result<Prepared> {
     loop {
         let mut slot = locked(&shared.slot);
         if let Some(ready) = slot.ready.take() {
             return Ok(ready);
         }
-        let len = slot.sizes.least.max(FIRST_BYTES.min(slot.sizes.most));
+        let sizes = slot.sizes;
         drop(slot);
-        put_ready(shared, len, false)?;
+        removal::with_room(shared, || {
+            put_ready(shared, sizes.in_a_hurry(shared.disk.space()?), false)
+        })?;
     }
 }
 
@@ -192,7 +206,7 @@ mod tests {
             })
         };
         assert_eq!(fits(100 << 20), 64 << 20);
-        assert_eq!(fits(25 << 20), 20 << 20);
+        assert_eq!(fits(25 << 20), (20 << 20) / 8 * 7);
         assert_eq!(fits(0), sizes.least);
     }
 

@@ -14,6 +14,7 @@ use super::{
     scan,
     segment::{Instance, Name},
     view::{Missing, View},
+    writer::Active,
 };
 use crate::callback::names::{Family, SourceName};
 use std::{
@@ -53,7 +54,19 @@ pub(in crate::spool) struct Forgets {
 #[derive(Debug, Default, Clone)]
 struct Fullness {
     over: bool,
-    blocked: Option<String>,
+    /// The filesystem is nearly full.
+    low: Option<String>,
+    /// No segment can be written ahead. That alone stops nobody …
+    no_next: Option<String>,
+    /// … before the writer needs it.
+    stranded: bool,
+}
+
+impl Fullness {
+    fn blocked(&self) -> Option<&String> {
+        let no_next = self.no_next.as_ref().filter(|_| self.stranded);
+        self.low.as_ref().or(no_next)
+    }
 }
 
 /// The segment written ahead.
@@ -77,6 +90,10 @@ pub(in crate::spool) struct Shared {
     pub(in crate::spool) corrupt: CorruptStore,
     pub(in crate::spool) view: Mutex<View>,
     pub(in crate::spool) slot: Mutex<Slot>,
+    /// The segment being written, between two batches.
+    pub(in crate::spool) parked: Mutex<Option<Active>>,
+    /// Files of removed segments that are still there.
+    pub(in crate::spool) doomed: Mutex<Vec<String>>,
     pub(in crate::spool) forgets: Mutex<Forgets>,
     pub(in crate::spool) wake: SyncSender<()>,
     fullness: Mutex<Fullness>,
@@ -118,6 +135,8 @@ impl Shared {
             corrupt: CorruptStore::default(),
             view: Mutex::new(parts.view),
             slot: Mutex::new(parts.slot),
+            parked: Mutex::default(),
+            doomed: Mutex::default(),
             forgets: Mutex::default(),
             wake: parts.wake,
             fullness: Mutex::default(),
@@ -138,18 +157,41 @@ impl Shared {
         *locked(&self.last_error) = Some(text);
     }
 
-    /// No segment can be written ahead, or the filesystem is nearly full: `why`. None: it's over.
-    pub(in crate::spool) fn set_blocked(&self, why: Option<String>) {
+    /// Whether the filesystem has its reserve; if not, why.
+    pub(in crate::spool) fn reserve_is(&self, there: Result<(), String>) {
+        self.change(|fullness| fullness.low = there.err());
+    }
+
+    /// Whether the next segment is ready; if not, why.
+    pub(in crate::spool) fn next_segment_is(&self, ready: Result<(), String>) {
+        self.change(|fullness| {
+            fullness.stranded &= ready.is_err();
+            fullness.no_next = ready.err();
+        });
+    }
+
+    /// The writer has no segment, and gets none.
+    pub(in crate::spool) fn stranded(&self, why: &io::Error) {
+        self.change(|fullness| {
+            fullness.stranded = true;
+            fullness.no_next = Some(format!("no segment can be written ahead: {why}"));
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Fullness)) {
         let mut fullness = locked(&self.fullness);
-        if fullness.blocked.is_none()
-            && let Some(why) = &why
-        {
-            tracing::warn!("the spool takes no new records: {why}");
-        } else if fullness.blocked.is_some() && why.is_none() {
-            tracing::info!("the spool takes records again");
-        }
-        fullness.blocked = why;
+        let was_blocked = fullness.blocked().is_some();
+        change(&mut fullness);
+        let blocked = fullness.blocked().cloned();
         self.show(&fullness);
+        drop(fullness);
+        match blocked {
+            Some(why) if !was_blocked => {
+                tracing::warn!("the spool takes no new records: {why}");
+            }
+            None if was_blocked => tracing::info!("the spool takes records again"),
+            _ => {}
+        }
     }
 
     /// Whether `more` bytes of new records fit now, besides `under_way`. Full at the limit, and then until the unsettled bytes are below
@@ -165,11 +207,11 @@ impl Shared {
             fullness.over = true;
         }
         self.show(&fullness);
-        !fullness.over && fullness.blocked.is_none()
+        !fullness.over && fullness.blocked().is_none()
     }
 
     fn show(&self, fullness: &Fullness) {
-        let full = fullness.over || fullness.blocked.is_some();
+        let full = fullness.over || fullness.blocked().is_some();
         self.full.store(full, Ordering::Release);
     }
 
@@ -262,7 +304,7 @@ impl Shared {
             disk_bytes: view.disk_bytes() + ahead,
             segments: view.segments(),
             full: self.full.load(Ordering::Acquire),
-            full_because: fullness.blocked.or_else(|| {
+            full_because: fullness.blocked().cloned().or_else(|| {
                 fullness
                     .over
                     .then(|| "the unsettled records reached spool.max_bytes".to_owned())

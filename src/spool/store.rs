@@ -136,7 +136,7 @@ pub(in crate::spool) fn make(
         .store(quarantine.bytes(), Ordering::Relaxed);
     // A full disk is no reason not to start: what is there has to be published.
     if let Err(e) = prepare::ensure_ready(&shared) {
-        shared.set_blocked(Some(format!("no segment can be written ahead: {e}")));
+        shared.stranded(&e);
     }
     shared.refresh();
     Ok(Ready {

@@ -199,6 +199,17 @@ impl View {
         }
     }
 
+    /// Closes the active segment if nothing in it is pending. The writer must not be writing.
+    pub(in crate::spool) fn close_settled(&mut self) -> bool {
+        let least = self.settled.least();
+        let settled = |active: &Active| active.summary.through <= least;
+        let settled = self.active.as_ref().is_some_and(settled);
+        if settled {
+            self.close_active();
+        }
+        settled
+    }
+
     /// The oldest closed segment without an index.
     pub(in crate::spool) fn unindexed(&self) -> Option<Closed> {
         self.closed.iter().find(|c| !c.indexed).cloned()

@@ -35,6 +35,7 @@ pub(in crate::spool) struct Writer {
     shared: Arc<Shared>,
     window: Window,
     sources: Vec<SourceName>,
+    /// Between two batches it is parked, for the housekeeper.
     segment: Option<Active>,
     next_seq: Seq,
     durable: Seq,
@@ -47,7 +48,7 @@ pub(in crate::spool) struct Writer {
 }
 
 /// The segment being written.
-struct Active {
+pub(in crate::spool) struct Active {
     name: Name,
     file: Box<dyn DiskFile>,
     len: u64,
@@ -102,6 +103,7 @@ impl Writer {
         batch: &mut Vec<Append>,
         now: Millis,
     ) -> io::Result<()> {
+        self.segment = locked(&self.shared.parked).take();
         self.last_accepted = self.last_accepted.max(now);
         self.window.expire(self.last_accepted);
         self.forget();
@@ -123,6 +125,7 @@ impl Writer {
             .dedup_entries
             .set(level(self.window.len() as u64));
         self.shared.refresh();
+        *locked(&self.shared.parked) = self.segment.take();
         Ok(())
     }
 
@@ -229,8 +232,7 @@ impl Writer {
             }
             Err(e) => {
                 // Nothing was written to it: not an end, only full.
-                self.shared
-                    .set_blocked(Some(format!("no segment can be written ahead: {e}")));
+                self.shared.stranded(&e);
                 self.shared.wake_housekeeper();
                 Ok(false)
             }
@@ -251,6 +253,7 @@ impl Writer {
 
     /// Nothing more comes: the segment gets its index, so that the next start needn't read through it.
     pub(in crate::spool) fn finish(self) {
+        *locked(&self.shared.parked) = None;
         locked(&self.shared.view).close_active();
         self.shared.wake_housekeeper();
     }

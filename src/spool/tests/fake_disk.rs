@@ -40,6 +40,8 @@ struct State {
     dies_at: Option<u64>,
     fails_at: Option<u64>,
     free: u64,
+    /// If set, what files take is no longer free.
+    capacity: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -48,6 +50,13 @@ pub(in crate::spool) struct FakeDisk(Arc<Mutex<State>>);
 struct FakeFile {
     disk: FakeDisk,
     id: u64,
+}
+
+impl State {
+    fn used(&self) -> u64 {
+        let lengths = self.names.values().map(|id| self.contents[id].live.len());
+        lengths.sum::<usize>() as u64
+    }
 }
 
 impl FakeDisk {
@@ -74,6 +83,16 @@ impl FakeDisk {
 
     pub(in crate::spool) fn set_free(&self, free: u64) {
         self.0.lock().unwrap().free = free;
+    }
+
+    /// From here on files and free space are this together.
+    pub(in crate::spool) fn set_capacity(&self, capacity: u64) {
+        self.0.lock().unwrap().capacity = Some(capacity);
+    }
+
+    /// Bytes of all files.
+    pub(in crate::spool) fn used(&self) -> u64 {
+        self.0.lock().unwrap().used()
     }
 
     /// What the next process finds.
@@ -146,6 +165,7 @@ impl FakeDisk {
             contents,
             next: state.next,
             free: state.free,
+            capacity: state.capacity,
             ..State::default()
         })))
     }
@@ -269,7 +289,9 @@ impl Disk for FakeDisk {
     fn space(&self) -> io::Result<Space> {
         self.call(|s| {
             Ok(Space {
-                free: s.free,
+                free: s
+                    .capacity
+                    .map_or(s.free, |capacity| capacity.saturating_sub(s.used())),
                 total: 1 << 40,
             })
         })

@@ -6,3 +6,4 @@ mod fake_disk;
 mod histories;
 mod real;
 pub(in crate::spool) mod rig;
+mod room;

@@ -1,0 +1,134 @@
+//! Little room: what is settled goes before anything is refused, and no more of it than has to.
+
+use super::{
+    super::{
+        append::AppendError,
+        disk::{Dir, Disk},
+        outlet::Outlet,
+        prepare,
+    },
+    fake_disk::FakeDisk,
+    rig::{self, Run},
+};
+use std::sync::Arc;
+
+fn on(disk: &FakeDisk) -> Arc<dyn Disk> {
+    Arc::new(disk.clone())
+}
+
+fn reserve(disk: &FakeDisk) -> u64 {
+    prepare::reserve(disk.space().unwrap())
+}
+
+/// Several closed segments, everything settled, a segment ready; as young as the window, so `retain` keeps them.
+fn settled_run(disk: &FakeDisk) -> Run {
+    let mut run = rig::open(&on(disk), 1 << 20, 1).unwrap();
+    for batch in 0..12 {
+        run.commit_ok(&(1 + batch * 10..11 + batch * 10).collect::<Vec<_>>());
+        run.housekeeping();
+    }
+    let end = run.outlet.durable_end();
+    run.settle_all(end).unwrap();
+    run.housekeeping();
+    assert!(run.shared.status().segments > 4, "retained");
+    run
+}
+
+#[test]
+fn room_in_the_segment_being_written_is_no_full_spool() {
+    let disk = FakeDisk::new();
+    let mut run = rig::open(&on(&disk), 1 << 30, 1).unwrap();
+    run.commit_ok(&[1]);
+    let end = run.outlet.durable_end();
+    run.settle_all(end).unwrap();
+    // The next segment isn't ready yet, and has no room besides the reserve.
+    prepare::take(&run.shared).map(drop).unwrap();
+    disk.set_free(reserve(&disk) + 100);
+    (0..5).for_each(|_| run.housekeeping());
+    let status = run.shared.status();
+    assert!(!status.full, "{status:?}");
+    run.commit_ok(&[2]);
+}
+
+#[test]
+fn no_more_settled_segments_go_than_have_to() {
+    let disk = FakeDisk::new();
+    let run = settled_run(&disk);
+    let before = run.shared.status().segments;
+    drop(prepare::take(&run.shared).unwrap());
+    // One segment's length is missing for the next one.
+    let used = disk.used();
+    disk.set_capacity(used + reserve(&disk));
+    run.housekeeping();
+    let status = run.shared.status();
+    assert!(!status.full, "{status:?}");
+    let gone = before - status.segments;
+    assert!((1..=2).contains(&gone), "{gone} of {before} were deleted");
+}
+
+#[test]
+fn the_writer_deletes_what_is_settled_before_it_says_full() {
+    let disk = FakeDisk::new();
+    let mut run = settled_run(&disk);
+    disk.set_capacity(disk.used() + reserve(&disk));
+    // The housekeeper is late.
+    for n in 1000..1060 {
+        let (result, answers) = run.commit(&[n]);
+        result.unwrap();
+        assert!(
+            !matches!(answers[..], [Some(Err(AppendError::Full))]),
+            "{n}: {:?}",
+            run.shared.status()
+        );
+    }
+}
+
+#[test]
+fn an_idle_settled_segment_goes_when_the_filesystem_is_nearly_full() {
+    let disk = FakeDisk::new();
+    let mut run = rig::open(&on(&disk), 1 << 30, 1).unwrap();
+    run.commit_ok(&[1]);
+    let end = run.outlet.durable_end();
+    run.settle_all(end).unwrap();
+    run.housekeeping();
+    // Somebody else has taken a little of the reserve.
+    disk.set_capacity(disk.used() + reserve(&disk) - 100);
+    run.housekeeping();
+    let status = run.shared.status();
+    assert!(!status.full, "{status:?}");
+    run.commit_ok(&[2]);
+    assert_eq!(run.read(end).0.len(), 1);
+}
+
+#[test]
+fn a_segment_with_a_pending_record_stays_however_full_the_filesystem_is() {
+    let disk = FakeDisk::new();
+    let mut run = rig::open(&on(&disk), 1 << 30, 1).unwrap();
+    run.commit_ok(&[1, 2]);
+    disk.set_free(0);
+    (0..3).for_each(|_| run.housekeeping());
+    assert!(run.shared.status().full);
+    assert_eq!(run.read(run.outlet.settled_at_start().least()).0.len(), 2);
+    disk.set_free(1 << 40);
+    run.housekeeping();
+    assert!(!run.shared.status().full);
+    run.commit_ok(&[3]);
+}
+
+#[test]
+fn a_settled_segment_whose_removal_failed_is_removed_later() {
+    let disk = FakeDisk::new();
+    let run = settled_run(&disk);
+    let files = |disk: &FakeDisk| disk.list(Dir::Root).unwrap();
+    let oldest = files(&disk).into_iter().filter(|n| n.ends_with(".segment"));
+    let oldest = oldest.min().unwrap();
+    run.clock
+        .0
+        .store(10 * 3_600_000, std::sync::atomic::Ordering::SeqCst);
+    // The first thing that the housekeeper asks of the disk is to remove it.
+    disk.fail_at(disk.calls() + 1);
+    run.housekeeping();
+    assert!(files(&disk).contains(&oldest));
+    run.housekeeping();
+    assert!(!files(&disk).contains(&oldest), "it leaks");
+}
