@@ -228,7 +228,7 @@ impl Life {
                 reasons.push("draining");
             }
             if let Some(sources) = sources.get() {
-                reasons.extend(sources.spool.get().full.then_some("the spool is full"));
+                reasons.extend(sources.spool.is_full().then_some("the spool is full"));
             }
             reasons
         };

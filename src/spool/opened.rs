@@ -4,7 +4,15 @@
 use super::{append::Appender, store::LogOutlet};
 use prometheus::IntGauge;
 use serde::Serialize;
-use std::{io, path::PathBuf, sync::Arc, thread};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 use tokio::sync::mpsc;
 
 /// An open spool.
@@ -87,19 +95,30 @@ pub struct Status {
 
 /// Hands out the [`Status`].
 #[derive(Clone)]
-pub struct StatusSource(pub(in crate::spool) Arc<dyn Fn() -> Status + Send + Sync>);
+pub struct StatusSource {
+    pub(in crate::spool) ask: Arc<dyn Fn() -> Status + Send + Sync>,
+    pub(in crate::spool) full: Arc<AtomicBool>,
+}
 
 impl StatusSource {
     /// The state now.
     #[must_use]
     pub fn get(&self) -> Status {
-        (self.0)()
+        (self.ask)()
+    }
+
+    /// Whether new records are refused now. Takes no lock: for probes.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
     }
 }
 
 impl std::fmt::Debug for StatusSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("StatusSource(..)")
+        f.debug_struct("StatusSource")
+            .field("full", &self.full)
+            .finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     segment::{self, Name},
     shared::{Shared, locked},
 };
-use std::io;
+use std::{io, sync::atomic::Ordering};
 
 /// The first segment of a run, if a record fits.
 const FIRST_BYTES: u64 = 2 << 20;
@@ -109,6 +109,7 @@ pub(in crate::spool) fn take(shared: &Shared) -> io::Result<Prepared> {
     loop {
         let mut slot = locked(&shared.slot);
         if let Some(ready) = slot.ready.take() {
+            shared.ready_bytes.store(0, Ordering::Relaxed);
             return Ok(ready);
         }
         let sizes = slot.sizes;
@@ -153,6 +154,7 @@ fn put_ready(shared: &Shared, len: u64, grow: bool) -> io::Result<()> {
             slot.sizes.grow();
         }
         slot.ready = Some(Prepared { name, file, len });
+        shared.ready_bytes.store(len, Ordering::Relaxed);
         Ok(())
     });
     if placed.is_err() {

@@ -9,7 +9,7 @@ use super::{
 use crate::clock::Millis;
 use std::{
     io::{self, ErrorKind},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 /// Removes what is older than `retain`, or over the limit.
@@ -67,7 +67,7 @@ fn remove_one(shared: &Shared) -> io::Result<bool> {
 
 /// Out of the view first: no new reader starts in it.
 fn take_out(shared: &Shared, now: Millis, pressed: bool) -> Option<Arc<Summary>> {
-    let ahead = locked(&shared.slot).ready.as_ref().map_or(0, |p| p.len);
+    let ahead = shared.ready_bytes.load(Ordering::Relaxed);
     let limits = &shared.limits;
     let mut view = locked(&shared.view);
     let due = view.removable(now, limits.retain, limits.max_bytes, ahead, pressed)?;

@@ -89,7 +89,10 @@ pub(in crate::spool) struct Shared {
     pub(in crate::spool) quarantine_bytes: AtomicU64,
     pub(in crate::spool) corrupt: CorruptStore,
     pub(in crate::spool) view: Mutex<View>,
+    /// Locked while a segment is put in place, which waits for the disk: neither for status nor for each batch.
     pub(in crate::spool) slot: Mutex<Slot>,
+    /// The length of the segment that is ready; 0 if none is.
+    pub(in crate::spool) ready_bytes: AtomicU64,
     /// The segment being written, between two batches.
     pub(in crate::spool) parked: Mutex<Option<Active>>,
     /// Files of removed segments that are still there.
@@ -135,6 +138,7 @@ impl Shared {
             corrupt: CorruptStore::default(),
             view: Mutex::new(parts.view),
             slot: Mutex::new(parts.slot),
+            ready_bytes: AtomicU64::new(0),
             parked: Mutex::default(),
             doomed: Mutex::default(),
             forgets: Mutex::default(),
@@ -218,7 +222,7 @@ impl Shared {
     /// Sets the gauges, and opens the door again when there is room.
     pub(in crate::spool) fn refresh(&self) {
         self.admits(0, 0);
-        let ahead = locked(&self.slot).ready.as_ref().map_or(0, |p| p.len);
+        let ahead = self.ready_bytes.load(Ordering::Relaxed);
         let view = locked(&self.view);
         let metrics = &self.metrics;
         metrics.bytes.set(level(view.unsettled_bytes()));
@@ -286,7 +290,7 @@ impl Shared {
     /// See [`Status`].
     pub(in crate::spool) fn status(&self) -> Status {
         let fullness = locked(&self.fullness).clone();
-        let ahead = locked(&self.slot).ready.as_ref().map_or(0, |p| p.len);
+        let ahead = self.ready_bytes.load(Ordering::Relaxed);
         let view = locked(&self.view);
         let settled = view.settled();
         Status {

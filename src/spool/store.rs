@@ -264,7 +264,10 @@ fn start(
             housekeeper,
         },
         report,
-        status: StatusSource(Arc::new(move || of_status.status())),
+        status: StatusSource {
+            full: Arc::clone(&shared.full),
+            ask: Arc::new(move || of_status.status()),
+        },
     })
 }
 

@@ -135,6 +135,7 @@ async fn a_tiny_spool_fills_up_and_takes_records_again() {
     let Opened {
         appender,
         mut outlet,
+        status,
         ..
     } = start(dir.path(), 1 << 20).unwrap().opened;
     let mut body = vec![b' '; 200 << 10];
@@ -154,8 +155,9 @@ async fn a_tiny_spool_fills_up_and_takes_records_again() {
         }
     };
     assert_eq!((full, n, appender.is_full()), (AppendError::Full, 6, true));
+    assert!(status.is_full() && status.get().full);
     outlet.checkpoint(&settled(outlet.durable_end())).unwrap();
-    assert!(!appender.is_full());
+    assert!(!appender.is_full() && !status.is_full());
     assert!(
         appender
             .append(ce_id(n), EventName::RecordingFile, envelope(n))

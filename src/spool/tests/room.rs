@@ -3,14 +3,26 @@
 use super::{
     super::{
         append::AppendError,
-        disk::{Dir, Disk},
+        disk::{Dir, Disk, DiskFile, Space},
         outlet::Outlet,
         prepare,
     },
     fake_disk::FakeDisk,
     rig::{self, Run},
 };
-use std::sync::Arc;
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver},
+    },
+    thread,
+    time::Duration,
+};
+
+/// No test waits longer for what must not take long.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn on(disk: &FakeDisk) -> Arc<dyn Disk> {
     Arc::new(disk.clone())
@@ -122,13 +134,79 @@ fn a_settled_segment_whose_removal_failed_is_removed_later() {
     let files = |disk: &FakeDisk| disk.list(Dir::Root).unwrap();
     let oldest = files(&disk).into_iter().filter(|n| n.ends_with(".segment"));
     let oldest = oldest.min().unwrap();
-    run.clock
-        .0
-        .store(10 * 3_600_000, std::sync::atomic::Ordering::SeqCst);
+    run.clock.0.store(10 * 3_600_000, Ordering::SeqCst);
     // The first thing that the housekeeper asks of the disk is to remove it.
     disk.fail_at(disk.calls() + 1);
     run.housekeeping();
     assert!(files(&disk).contains(&oldest));
     run.housekeeping();
     assert!(!files(&disk).contains(&oldest), "it leaks");
+}
+
+/// A disk on which, once armed, the next segment isn't put in place until somebody says so.
+struct Stuck {
+    disk: FakeDisk,
+    armed: AtomicBool,
+    reached: mpsc::SyncSender<()>,
+    go_on: Mutex<Receiver<()>>,
+}
+
+impl Disk for Stuck {
+    fn list(&self, dir: Dir) -> io::Result<Vec<String>> {
+        self.disk.list(dir)
+    }
+    fn create(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.create(dir, name)
+    }
+    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.open(dir, name)
+    }
+    fn rename(&self, dir: Dir, from: &str, to: &str) -> io::Result<()> {
+        if to.ends_with(".segment") && self.armed.swap(false, Ordering::SeqCst) {
+            self.reached.send(()).unwrap();
+            let _ = self.go_on.lock().unwrap().recv();
+        }
+        self.disk.rename(dir, from, to)
+    }
+    fn remove(&self, dir: Dir, name: &str) -> io::Result<()> {
+        self.disk.remove(dir, name)
+    }
+    fn sync_dir(&self, dir: Dir) -> io::Result<()> {
+        self.disk.sync_dir(dir)
+    }
+    fn space(&self) -> io::Result<Space> {
+        self.disk.space()
+    }
+}
+
+#[test]
+fn a_stuck_disk_holds_up_neither_the_writer_nor_the_status() {
+    let (reached, at_rename) = mpsc::sync_channel(1);
+    let (release, go_on) = mpsc::sync_channel(1);
+    let stuck = Arc::new(Stuck {
+        disk: FakeDisk::new(),
+        armed: AtomicBool::new(false),
+        reached,
+        go_on: Mutex::new(go_on),
+    });
+    let disk: Arc<dyn Disk> = stuck.clone();
+    let mut run = rig::open(&disk, 1 << 30, 1).unwrap();
+    run.commit_ok(&[1]);
+    stuck.armed.store(true, Ordering::SeqCst);
+    let shared = Arc::clone(&run.shared);
+    let housekeeper =
+        thread::spawn(move || super::super::housekeeper::step(&shared, crate::clock::Millis(1)));
+    at_rename.recv_timeout(PATIENCE).unwrap();
+    let (done, end) = mpsc::sync_channel(1);
+    let shared = Arc::clone(&run.shared);
+    let others = thread::spawn(move || {
+        run.commit_ok(&[2]);
+        done.send(shared.status().durable_end).unwrap();
+        run
+    });
+    let told = end.recv_timeout(PATIENCE);
+    release.send(()).unwrap();
+    housekeeper.join().unwrap();
+    drop(others.join().unwrap());
+    assert_eq!(told, Ok(2), "they wait for the disk");
 }
