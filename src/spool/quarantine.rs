@@ -68,6 +68,8 @@ impl Quarantine {
                 store.bytes += disk.open(Dir::Quarantine, &name)?.len()?;
             }
         }
+        // What an earlier run renamed and didn't sync must not vanish any more.
+        disk.sync_dir(Dir::Quarantine)?;
         Ok(store)
     }
 
@@ -85,7 +87,8 @@ impl Quarantine {
     ) -> Result<(), QuarantineError> {
         let name = format!("{:020}-{}{SUFFIX}", record.seq.0, record.ce_id);
         match disk.open(Dir::Quarantine, &name) {
-            Ok(_) => return Ok(()),
+            // Its name may be newer than the directory's last sync, if the one who put it here was killed.
+            Ok(_) => return Ok(disk.sync_dir(Dir::Quarantine)?),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e.into()),
         }

@@ -1,5 +1,6 @@
 //! Whole histories of a spool, over a disk that forgets and over real ones.
 
+mod aside;
 mod crashes;
 mod damage;
 mod fake_disk;
