@@ -62,7 +62,9 @@ fn main() {
             // Publishing belongs to the relay's work: it is counted to its end.
             let relay = std::cell::RefCell::new(&mut relay);
             let address = relay.borrow().address();
-            let settle = || drop(relay.borrow_mut().wait_until_settled(SETTLE));
+            let settle = || {
+                relay.borrow_mut().wait_until_settled(SETTLE);
+            };
             ours.push(measure(
                 &address,
                 connections,

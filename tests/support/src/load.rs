@@ -8,7 +8,7 @@ use crate::{callback, dice::Dice, http::Client, wait};
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
@@ -47,6 +47,7 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Load {
     stop: Arc<AtomicBool>,
+    hold: Arc<RwLock<()>>,
     answered: Arc<AtomicU64>,
     senders: Vec<JoinHandle<Journal>>,
 }
@@ -55,6 +56,7 @@ impl Load {
     /// Starts the senders.
     pub fn start(address: &str, plan: Plan, dice: &mut Dice) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
+        let hold = Arc::new(RwLock::new(()));
         let answered = Arc::new(AtomicU64::new(0));
         let senders = (0..plan.senders).map(|number| {
             let sender = Sender {
@@ -62,6 +64,7 @@ impl Load {
                 plan,
                 dice: Dice::new(dice.roll()),
                 stop: Arc::clone(&stop),
+                hold: Arc::clone(&hold),
                 answered: Arc::clone(&answered),
                 resigned: 0,
             };
@@ -70,8 +73,15 @@ impl Load {
         Self {
             senders: senders.collect(),
             stop,
+            hold,
             answered,
         }
+    }
+
+    /// Lets nothing be sent while `quiet` runs; callbacks under way are answered first.
+    pub fn hold_while<T>(&self, quiet: impl FnOnce() -> T) -> T {
+        let _nothing_under_way = self.hold.write();
+        quiet()
     }
 
     /// How many 200s were heard so far.
@@ -112,6 +122,8 @@ struct Sender {
     plan: Plan,
     dice: Dice,
     stop: Arc<AtomicBool>,
+    /// Shared while a callback is under way.
+    hold: Arc<RwLock<()>>,
     answered: Arc<AtomicU64>,
     resigned: u64,
 }
@@ -145,7 +157,10 @@ impl Sender {
             // Another `t` each time, as if the sender signed each try anew.
             self.resigned += 1;
             let body = callback::signed_at(body, callback::fresh_t() - self.resigned % 300);
-            match self.client.post("/callbacks/tencent", &body) {
+            let under_way = self.hold.read();
+            let answer = self.client.post("/callbacks/tencent", &body);
+            drop(under_way);
+            match answer {
                 Ok(response) if response.status == 200 => {
                     self.answered.fetch_add(1, Ordering::Relaxed);
                     return true;
