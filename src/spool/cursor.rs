@@ -154,8 +154,8 @@ impl Cursor for LogCursor {
             };
             while let Some(entry) = stretch.entries.get(at).copied() {
                 if entry.seq > limit {
+                    // The stretch goes: what lies before it held nothing wanted now, but the next call may want more.
                     self.passed = self.passed.max(limit);
-                    self.stretch = Some((stretch, at));
                     return Ok(Next::End);
                 }
                 if wanted(entry.family) {
@@ -164,11 +164,11 @@ impl Cursor for LogCursor {
                         // Wholly settled and gone: nothing of it is left to send.
                         break;
                     }
-                    let passed = usize::from(next.is_ok());
+                    // Only a stretch that starts at `passed` is kept; after a fault it may be one that lies further on.
                     if next.is_ok() {
                         self.passed = entry.seq;
+                        self.stretch = Some((stretch, at + 1));
                     }
-                    self.stretch = Some((stretch, at + passed));
                     return next;
                 }
                 self.passed = entry.seq;

@@ -2,6 +2,7 @@
 
 mod aside;
 mod crashes;
+mod cursors;
 mod damage;
 mod fake_disk;
 mod histories;
