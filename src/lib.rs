@@ -16,6 +16,7 @@
 //! * [`front`]: hyper. Reads requests within limits and answers; a 200 needs a proof of durability.
 //! * [`spool`]: the durable log between door and Kafka, and the dedup window.
 //! * [`publish`]: lanes from the spool to Kafka, in order, with retry; the local quarantine.
+//! * [`rejects`]: the ledger of refused callbacks, for the day a key was mis-rotated.
 //! * [`config`], [`app`], [`cli`]: settings; the only place that builds and ties the parts; the commands.
 
 pub mod app;
@@ -27,4 +28,5 @@ pub mod front;
 pub mod health;
 pub mod metrics;
 pub mod publish;
+pub mod rejects;
 pub mod spool;

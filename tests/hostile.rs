@@ -39,6 +39,9 @@ fn relay() -> Relay {
     .set("http.body_timeout", "\"2s\"")
 }
 
+/// Its name, and what does it to an address.
+type Attack = (&'static str, fn(&str));
+
 /// Senders that do everything right, until stopped.
 struct Honest {
     senders: Vec<JoinHandle<()>>,
@@ -131,7 +134,7 @@ fn rest(mut stream: &TcpStream, limit: Duration) -> Vec<u8> {
         let mut some = [0; 16 * 1024];
         match stream.read(&mut some) {
             Ok(0) => return all,
-            Ok(len) => all.extend_from_slice(&some[..len]),
+            Ok(len) => all.extend_from_slice(some.get(..len).unwrap_or_default()),
             Err(why) if why.kind() == std::io::ErrorKind::ConnectionReset => return all,
             Err(why) => panic!("not closed within {limit:?}: {why}"),
         }
@@ -383,7 +386,7 @@ fn bodies(address: &str) {
         ("401", forged("").into_bytes()),
         ("401", b"{}".to_vec()),
     ] {
-        let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+        let shown = String::from_utf8_lossy(body.get(..80).unwrap_or(&body)).into_owned();
         assert_eq!(ask(address, &post("", &body), BODY), [status], "{shown}");
     }
     assert_eq!(
@@ -411,7 +414,7 @@ fn an_honest_sender_is_served_whatever_the_weather() {
     let before = memory();
     let mut most = before;
     let idle = idle(&address);
-    let attacks: [(&str, fn(&str)); 7] = [
+    let attacks: [Attack; 7] = [
         ("slow heads", slow_heads),
         ("slow bodies", slow_bodies),
         ("endless chunks", endless_chunks),

@@ -98,6 +98,8 @@ struct Parts {
     reloads: Part<JoinHandle<()>>,
     /// Told to read keys and certificates at once.
     reload: Arc<Notify>,
+    /// Ends after the door, when what it was offered is written.
+    ledger: Option<oneshot::Receiver<()>>,
     spool: spool::Threads,
     /// The writer has ended: its threads must not be asked again.
     spool_over: bool,

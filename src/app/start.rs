@@ -10,7 +10,7 @@ use crate::{
     front::{self, Door, Phase, admin, off::Off, reload},
     health::Health,
     metrics::{self, Callbacks},
-    publish, spool,
+    publish, rejects, spool,
 };
 use prometheus::Registry;
 use std::{
@@ -103,6 +103,16 @@ impl Relay {
             publish_metrics,
         )?)?;
 
+        let (ledger, ledger_thread) = rejects::open(
+            &config.spool.dir,
+            config.rejects,
+            Arc::clone(&clock),
+            rejects::Metrics::register(&registry)?,
+        )
+        .map_err(|source| Fault::Process {
+            doing: "opening the ledger of refusals",
+            source,
+        })?;
         let door = Arc::new(Door::new(front::Parts {
             http: &config.http,
             limits: &config.limits,
@@ -113,6 +123,7 @@ impl Relay {
             clock: Arc::clone(&clock),
             metrics: Arc::new(front::Metrics::register(&registry, &names)?),
             callbacks,
+            ledger,
             read_key_file: Arc::new(read_file),
             read_pem: Arc::new(read_settings_file),
         })?);
@@ -146,6 +157,7 @@ impl Relay {
                 publisher,
                 publishing: Part::new(publishing),
                 reload,
+                ledger: ledger_thread.map(watch_thread).transpose()?,
                 _stops: [admin_stop, reloads_stop],
             },
         })

@@ -55,6 +55,10 @@ async fn close(mut parts: Parts, drain: Drain) -> Result<Ended, Fault> {
     parts.draining.store(true, Ordering::Release);
     let latest = Instant::now() + drain.requests + drain.publish + GRACE;
     close_door(&mut parts, drain.requests).await;
+    if let Some(ledger) = parts.ledger.take() {
+        // It owes nothing to anybody: whatever it hasn't written by then is not waited for.
+        drop(timeout(GRACE / 4, ledger).await);
+    }
     let writer = writer_ends(&mut parts).await;
     let left = publisher_ends(&mut parts, drain.publish).await;
     parts.admin.abort();

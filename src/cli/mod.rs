@@ -8,6 +8,7 @@ mod moment;
 mod output;
 mod place;
 mod progress;
+mod rejects;
 mod sample;
 mod schema;
 mod send;
@@ -53,6 +54,7 @@ enum Command {
     Sign(sign::Args),
     Verify(verify::Args),
     Schema(schema::Args),
+    Rejects(rejects::Args),
     Spool(spool::Args),
 }
 
@@ -108,6 +110,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Sign(args) => sign::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Schema(args) => schema::run(&args),
+        Command::Rejects(args) => rejects::run(&args),
         Command::Spool(args) => spool::run(&args),
     };
     match outcome {

@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
 }
 
-fn pick<'c>(config: &'c Config, name: Option<&str>) -> Result<&'c Source, Failure> {
+pub(super) fn pick<'c>(config: &'c Config, name: Option<&str>) -> Result<&'c Source, Failure> {
     let sources = &config.sources;
     let only = if let [only] = sources.as_slice() {
         Some(only)
@@ -82,22 +82,44 @@ fn pick<'c>(config: &'c Config, name: Option<&str>) -> Result<&'c Source, Failur
 }
 
 fn explain(config: &Config, source: &Source, document: &Document<'_>, now: Millis) -> Explanation {
-    // One that can't be read was warned about, or was a fault.
-    let files: Vec<_> = source
-        .key_files
-        .iter()
-        .filter_map(|path| Some((path.clone(), keys::read_file(path).ok()?)))
-        .collect();
-    let keys = Keys::new(keys::all(&source.keys, &files));
-    let policy = Policy {
-        auth_required: source.auth == Auth::Required,
-        unsigned_events: source.unsigned_events.clone(),
-        leeway: config.expiry_leeway,
-    };
-    let kind: &dyn Kind = match source.kind {
-        SourceKind::TencentCss => &TencentCss,
-        SourceKind::VolcengineLive => &VolcengineLive,
-    };
-    // Both kinds look at nothing but the body.
-    Explanation::of(kind, &Request::of_body(&[]), document, &keys, &policy, now)
+    let judge = Judge::of(config, source);
+    // All kinds look at nothing but the document.
+    Explanation::of(
+        judge.kind,
+        &Request::of_body(&[]),
+        document,
+        &judge.keys,
+        &judge.policy,
+        now,
+    )
+}
+
+/// What judges the callbacks of a source: as the door would, with the keys that are there now.
+pub(super) struct Judge {
+    pub(super) kind: &'static dyn Kind,
+    pub(super) keys: Keys,
+    pub(super) policy: Policy,
+}
+
+impl Judge {
+    pub(super) fn of(config: &Config, source: &Source) -> Self {
+        // One that can't be read was warned about, or was a fault.
+        let files: Vec<_> = source
+            .key_files
+            .iter()
+            .filter_map(|path| Some((path.clone(), keys::read_file(path).ok()?)))
+            .collect();
+        Self {
+            kind: match source.kind {
+                SourceKind::TencentCss => &TencentCss,
+                SourceKind::VolcengineLive => &VolcengineLive,
+            },
+            keys: Keys::new(keys::all(&source.keys, &files)),
+            policy: Policy {
+                auth_required: source.auth == Auth::Required,
+                unsigned_events: source.unsigned_events.clone(),
+                leeway: config.expiry_leeway,
+            },
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Ack, Cidr, Config, Dedup, Delivery, Drain, Faults, Flags, Http, Kafka, Limits, Log, LogFormat,
-    Payload, Spool, Surroundings, TlsFiles, Topics, kafka,
+    Payload, Rejects, Spool, Surroundings, TlsFiles, Topics, kafka,
     keys::read_limited,
     layers::Layers,
     reference as r, relations,
@@ -68,6 +68,14 @@ fn assemble(mut layers: Layers<'_>, surroundings: &Surroundings<'_>) -> Result<L
         dedup: Dedup {
             window: l.value(&r::DEDUP_WINDOW, duration(DEDUP_WINDOW)),
             max_entries: l.value(&r::DEDUP_MAX_ENTRIES, count(1..=100_000_000)),
+        },
+        rejects: Rejects {
+            max_entries: l.value(&r::REJECTS_MAX_ENTRIES, count(0..=1_000_000)),
+            max_bytes: l.value(&r::REJECTS_MAX_BYTES, size(MIB..=GIB)),
+            max_age: l.value(
+                &r::REJECTS_MAX_AGE,
+                duration(Duration::from_secs(60)..=DAY.saturating_mul(365)),
+            ),
         },
         expiry_leeway: l.value(&r::EXPIRY_LEEWAY, duration(Duration::ZERO..=DAY * 30)),
         limits: limits(l),

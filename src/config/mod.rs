@@ -51,6 +51,8 @@ pub struct Config {
     pub spool: Spool,
     /// The dedup window.
     pub dedup: Dedup,
+    /// The ledger of refusals.
+    pub rejects: Rejects,
     /// `expiry.leeway`: how far past `t` a callback is still taken.
     pub expiry_leeway: Duration,
     /// Count and size limits of the door.
@@ -197,6 +199,17 @@ pub struct Dedup {
     pub window: Duration,
     /// The most callbacks remembered.
     pub max_entries: usize,
+}
+
+/// `rejects.*`: what of refused callbacks is kept, in `rejects/` beside the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejects {
+    /// The most callbacks; 0 = none are kept.
+    pub max_entries: usize,
+    /// The most bytes.
+    pub max_bytes: u64,
+    /// How long.
+    pub max_age: Duration,
 }
 
 /// `limits.*`.

@@ -68,6 +68,9 @@ settings! {
     QUARANTINE_MAX_BYTES = file_only("spool.quarantine_max_bytes", "1GiB", "the limit of the local quarantine; at it, the lane concerned waits; at least 1MiB");
     DEDUP_WINDOW = file_only("dedup.window", "30m", "how long the same callback counts as a duplicate, 20m to 7days");
     DEDUP_MAX_ENTRIES = file_only("dedup.max_entries", "1000000", "the most callbacks remembered, 1 to 100000000; the oldest go first");
+    REJECTS_MAX_ENTRIES = file_only("rejects.max_entries", "10000", "the most refused callbacks kept for rejects reverify, 0 (none) to 1000000");
+    REJECTS_MAX_BYTES = file_only("rejects.max_bytes", "64MiB", "the most bytes of them, 1MiB to 1GiB; one that is larger than an eighth is not kept");
+    REJECTS_MAX_AGE = file_only("rejects.max_age", "7days", "how long they are kept, 1m to 365days");
     EXPIRY_LEEWAY = file_only("expiry.leeway", "20m", "how far past its t a callback is still taken, 0s to 30days");
     TLS_CERT_FILE = file_only("http.tls.cert_file", "", "the certificate and its intermediates, PEM, read again when they change; with key_file: the door speaks TLS 1.2 and 1.3");
     TLS_KEY_FILE = file_only("http.tls.key_file", "", "its private key, PEM, read again when it changes");

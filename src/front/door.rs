@@ -15,6 +15,7 @@ use crate::{
     clock::Clock,
     config::{Auth, Cidr, Http, Limits, Source, SourceKind},
     metrics::Callbacks,
+    rejects::Ledger,
     spool::Appender,
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -41,6 +42,8 @@ pub struct Parts<'a> {
     pub metrics: Arc<Metrics>,
     /// What became of each callback.
     pub callbacks: Callbacks,
+    /// Where refused callbacks are kept.
+    pub ledger: Ledger,
     /// How key files are read.
     pub read_key_file: ReadFile,
     /// How certificates and their keys are read.
@@ -66,6 +69,7 @@ pub struct Door {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) callbacks: Callbacks,
+    pub(super) ledger: Ledger,
     pub(super) body: Allowance,
     pub(super) http: Http,
     pub(super) tls: Option<Arc<Tls>>,
@@ -120,6 +124,7 @@ impl Door {
             clock: parts.clock,
             metrics: parts.metrics,
             callbacks: parts.callbacks,
+            ledger: parts.ledger,
             body: Allowance {
                 bytes: parts.limits.body_bytes,
                 time: parts.http.body_timeout,

@@ -19,6 +19,7 @@ use crate::{
     },
     clock::Millis,
     metrics::Outcome,
+    rejects::{Entry, Reason},
     spool::{AppendError, CeId, Envelope},
 };
 use bytes::Bytes;
@@ -173,6 +174,19 @@ impl Visit<'_> {
             self.door.place(self.client).map(Some)
         }
     }
+
+    /// In the ledger of refusals, if there is room.
+    fn keep(&self, parts: &Parts, body: &Bytes, at: Millis, reason: Reason) {
+        self.door.ledger.offer(body.len(), || Entry {
+            at,
+            address: self.client,
+            source: self.sender.route.source.clone(),
+            reason: reason.label().into(),
+            traceparent: traceparent(&parts.headers).map(Into::into),
+            // A copy: the bytes as they came may be a small part of a large buffer.
+            body: Bytes::copy_from_slice(body),
+        });
+    }
 }
 
 /// The checks of the body, and the spool.
@@ -182,7 +196,10 @@ async fn decide(visit: Visit<'_>, parts: &Parts, body: Bytes) -> Result<Proof, P
     let received_at = door.clock.now();
     let (event, ce_id) = {
         let request = verify::Request::new(parts, &body);
-        let authentic = judge(visit, &request, received_at)?;
+        let authentic = judge(visit, &request, received_at).map_err(|(problem, reason)| {
+            visit.keep(parts, &body, received_at, reason);
+            problem
+        })?;
         let event = authentic.event();
         if let Some(ignored) = door.off.ignores(event.family()) {
             door.callbacks.count(source, event, Outcome::Ignored);
@@ -205,7 +222,7 @@ fn judge<'a>(
     visit: Visit<'_>,
     request: &verify::Request<'a>,
     now: Millis,
-) -> Result<Authentic<'a>, Problem> {
+) -> Result<Authentic<'a>, (Problem, Reason)> {
     let Visit {
         door,
         sender,
@@ -217,7 +234,7 @@ fn judge<'a>(
         tracing::debug!(%source, %client, %why, "a callback is not one JSON object");
         door.callbacks
             .count(source, EventName::Unknown, Outcome::Rejected);
-        Problem::Malformed(why)
+        (Problem::Malformed(why), Reason::NotJson)
     })?;
     let event = verify::event_name(verify::event_type(&document));
     let armed = sender.keyring.now();
@@ -235,7 +252,7 @@ fn judge<'a>(
             tracing::debug!(%source, %client, %event, %why, "a callback is not authentic");
             door.metrics.not_authentic(source, why);
             door.callbacks.count(source, event, Outcome::Rejected);
-            Problem::NotAuthentic
+            (Problem::NotAuthentic, Reason::NotAuthentic(why))
         })
 }
 

@@ -43,7 +43,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use append::{AppendError, Appender, Durable, How};
+pub use append::{AppendError, Appender, Durable, How, Receipt};
 pub use cursor::LogCursor;
 pub use opened::{OpenError, Opened, Report, Status, StatusSource, Stopped, Threads};
 pub use outlet::{Cursor, Next, Outlet, QuarantineError, Reason, Settled};

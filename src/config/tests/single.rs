@@ -22,6 +22,27 @@ pub(super) const SINGLE: &[(&str, &str, Look, &str, &str)] = &[
         "[\"10.0.0.0/8\", \"::1/128\"]",
     ),
     (
+        "rejects.max_entries",
+        "0",
+        |c| c.rejects.max_entries.to_string(),
+        "10000",
+        "0",
+    ),
+    (
+        "rejects.max_bytes",
+        "\"2MiB\"",
+        |c| c.rejects.max_bytes.to_string(),
+        "67108864",
+        "2097152",
+    ),
+    (
+        "rejects.max_age",
+        "\"1h\"",
+        |c| debug(&c.rejects.max_age),
+        "604800s",
+        "3600s",
+    ),
+    (
         "http.handshake_timeout",
         "\"1s\"",
         |c| debug(&c.http.handshake_timeout),

@@ -6,6 +6,7 @@ use crate::{
     config::{Auth, Http, Limits, NamedKey, Secret, Source, SourceKind, keys::KeyFileError},
     front::{Door, Metrics, Parts, Phase, off::Off, reload::Reloads, serve, tls::ReadPem},
     metrics::{Callbacks, Outcome},
+    rejects::Ledger,
     spool::{How, append::fake::FakeWriter},
 };
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
@@ -38,6 +39,7 @@ pub(super) struct Settings {
     pub(super) off: Off,
     pub(super) queue: usize,
     pub(super) read_pem: ReadPem,
+    pub(super) ledger: Ledger,
 }
 
 pub(super) fn source(name: &str) -> Source {
@@ -88,6 +90,7 @@ impl Default for Settings {
             sources: vec![source("tencent"), secret],
             off: Off::default(),
             queue: 100,
+            ledger: Ledger::none(),
             read_pem: Arc::new(|_| Err(std::io::ErrorKind::NotFound.into())),
         }
     }
@@ -121,6 +124,7 @@ impl Rig {
             clock: Arc::new(Fixed),
             metrics: Arc::clone(&metrics),
             callbacks: callbacks.clone(),
+            ledger: settings.ledger,
             read_key_file: Arc::new(|_| Err(KeyFileError::Empty)),
             read_pem: settings.read_pem,
         });
