@@ -37,6 +37,11 @@ fn what_was_refused_with_the_wrong_key_comes_into_the_spool_with_the_right_one()
     // Recordings rightly signed, and as many forgeries and things that aren't callbacks.
     let t = callback::fresh_t();
     let mut client = relay.client();
+    let written = || {
+        relay
+            .metrics()
+            .count("livebridge_rejects_written_total", &[])
+    };
     for number in 0..COUNT {
         let body = callback::signed_at(&callback::recording("s", number), t);
         let forged = body.replace(
@@ -47,15 +52,14 @@ fn what_was_refused_with_the_wrong_key_comes_into_the_spool_with_the_right_one()
             let answer = client.post("/callbacks/tencent", body).expect("an answer");
             assert_eq!(answer.status, status);
         }
+        // The queue is short, and what is beyond it is dropped: the disk of a busy machine has to keep up.
+        if number % 50 == 49 {
+            let so_far = 3 * (number as i64 + 1);
+            wait::until("the ledger is written", SOON, || {
+                (written() == so_far).then_some(())
+            });
+        }
     }
-    let written = || {
-        relay
-            .metrics()
-            .count("livebridge_rejects_written_total", &[])
-    };
-    wait::until("the ledger is written", SOON, || {
-        (written() == 3 * COUNT as i64).then_some(())
-    });
     let spool = relay.spool_dir().display().to_string();
 
     // Looked at while the relay runs.
