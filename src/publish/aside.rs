@@ -5,7 +5,6 @@ use super::{
     broker::Broker,
     classify::{Class, Code},
     feed::Took,
-    lane::Lane,
     plan::{Alone, Tick, Way},
     publisher::{Publisher, Render},
     window::Standing,
@@ -140,8 +139,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         if !self.set_aside(now, at, record, reason)? {
             return Ok(Took::Later(self.not_before(now, at)));
         }
-        if !self.lanes.get(at).is_some_and(Lane::is_blocked) {
-            self.alone_settled(at);
+        match self.lanes.get_mut(at) {
+            Some(lane) if lane.is_blocked() => lane.course.room_again(),
+            _ => self.alone_settled(at),
         }
         Ok(Took::Yes)
     }

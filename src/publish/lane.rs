@@ -4,7 +4,7 @@ use super::{
     broker::Producer,
     classify::{Class, Code},
     mailbox::ProducerId,
-    plan::{Course, Mode, Route, routes},
+    plan::{Course, Route, Tick, routes},
     properties::{Queue, message_max_bytes},
     status,
     window::{Limits, Window},
@@ -134,30 +134,40 @@ pub(super) struct Solo<P> {
     pub(super) producer: Option<(ProducerId, P)>,
     pub(super) in_flight: Option<Record>,
     /// It said that it is done for, and is closing; the record's own report may still come and says more.
-    pub(super) dying: Option<(ProducerId, Code)>,
+    pub(super) dying: Option<Dying>,
+}
+
+/// A producer that is closing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dying {
+    pub(super) id: ProducerId,
+    /// Why.
+    code: Code,
+    /// It isn't waited for any longer than this.
+    pub(super) until: Tick,
 }
 
 impl<P: Producer> Solo<P> {
     /// The record, if this report is about it.
     pub(super) fn take(&mut self, id: ProducerId, seq: Seq) -> Option<Record> {
         let own = self.producer.as_ref().map(|(own, _)| *own);
-        let own = own.or(self.dying.map(|(dying, _)| dying));
+        let own = own.or(self.dying.map(|dying| dying.id));
         self.in_flight
             .take_if(|record| own == Some(id) && record.seq == seq)
     }
 
     /// The producer said that it is done for.
-    pub(super) fn died(&mut self, id: ProducerId, code: Code) {
+    pub(super) fn died(&mut self, id: ProducerId, code: Code, until: Tick) {
         if let Some((_, producer)) = self.producer.take_if(|(own, _)| *own == id) {
             producer.close();
-            self.dying = Some((id, code));
+            self.dying = Some(Dying { id, code, until });
         }
     }
 
     /// A dying producer has closed: the record that it never reported, and why it died.
     pub(super) fn closed(&mut self, id: ProducerId) -> Option<(Record, Code)> {
-        let (_, code) = self.dying.take_if(|(dying, _)| *dying == id)?;
-        Some((self.in_flight.take()?, code))
+        let dying = self.dying.take_if(|dying| dying.id == id)?;
+        Some((self.in_flight.take()?, dying.code))
     }
 
     /// Lets go of the producer and gives back the record that it had.
@@ -248,6 +258,6 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
     }
 
     pub(super) fn is_blocked(&self) -> bool {
-        self.course.mode() == Mode::Blocked
+        self.course.is_blocked()
     }
 }

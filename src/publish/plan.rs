@@ -93,8 +93,16 @@ enum State {
     },
     NoRoom {
         until: Tick,
-        then_singly: Option<Seq>,
+        before: Before,
     },
+}
+
+/// What a lane was up to when the quarantine had no room, and goes on with.
+#[derive(Debug, Clone, Copy)]
+enum Before {
+    Flowing,
+    Singly { through: Seq },
+    Blocked { then_singly: Option<Seq> },
 }
 
 impl Default for Course {
@@ -127,6 +135,19 @@ impl Course {
         }
     }
 
+    /// Whether the topic takes nothing, as far as anybody knows.
+    #[must_use]
+    pub const fn is_blocked(&self) -> bool {
+        let waits = matches!(
+            self.state,
+            State::NoRoom {
+                before: Before::Blocked { .. },
+                ..
+            }
+        );
+        waits || matches!(self.state, State::Blocked { .. })
+    }
+
     /// How the lane may send at `now`. While there is no room, the first record is tried again the way it was before.
     #[must_use]
     pub fn way(&self, now: Tick) -> Way {
@@ -134,8 +155,10 @@ impl Course {
             State::Flowing => (Tick::ZERO, Way::Shared),
             State::Blocked { probe_at, .. } => (probe_at, Way::Alone),
             State::Singly { not_before, .. } => (not_before, Way::Alone),
-            State::NoRoom { until, then_singly } if then_singly.is_some() => (until, Way::Alone),
-            State::NoRoom { until, .. } => (until, Way::Shared),
+            State::NoRoom { until, before } => match before {
+                Before::Flowing => (until, Way::Shared),
+                Before::Singly { .. } | Before::Blocked { .. } => (until, Way::Alone),
+            },
         };
         if now < not_before {
             Way::NotBefore(not_before)
@@ -184,18 +207,27 @@ impl Course {
     pub fn alone_failed(&mut self, now: Tick, class: Class) -> Alone {
         let then_singly = self.singly_through();
         match class {
-            Class::Poison(refusal) => return Alone::Quarantine(refusal),
+            Class::Poison(refusal) => {
+                if self.is_blocked() {
+                    // It judges records again: the topic takes some.
+                    self.state = State::Singly {
+                        through: then_singly.unwrap_or_default(),
+                        not_before: now,
+                    };
+                }
+                return Alone::Quarantine(refusal);
+            }
             Class::Blocked => self.block(now, then_singly),
             Class::Retriable | Class::Fatal => {
                 let not_before = now + self.backoff.next_wait();
-                self.state = match (self.state, then_singly) {
-                    (State::Blocked { .. }, _) | (_, None) => State::Blocked {
-                        probe_at: not_before,
-                        then_singly,
-                    },
-                    (_, Some(through)) => State::Singly {
+                self.state = match then_singly {
+                    Some(through) if !self.is_blocked() => State::Singly {
                         through,
                         not_before,
+                    },
+                    _ => State::Blocked {
+                        probe_at: not_before,
+                        then_singly,
                     },
                 };
             }
@@ -205,20 +237,33 @@ impl Course {
 
     /// The quarantine had no room for the lane's next record.
     pub fn no_room(&mut self, now: Tick) {
+        let before = match self.state {
+            State::Flowing => Before::Flowing,
+            State::Singly { through, .. } => Before::Singly { through },
+            State::Blocked { then_singly, .. } => Before::Blocked { then_singly },
+            State::NoRoom { before, .. } => before,
+        };
         self.state = State::NoRoom {
             until: now + self.backoff.next_wait(),
-            then_singly: self.singly_through(),
+            before,
         };
     }
 
     /// The quarantine took the record that had to wait, or the record didn't need it after all.
     pub fn room_again(&mut self) {
-        if let State::NoRoom { then_singly, .. } = self.state {
+        if let State::NoRoom { before, .. } = self.state {
             self.backoff.reset();
-            self.state = then_singly.map_or(State::Flowing, |through| State::Singly {
-                through,
-                not_before: Tick::ZERO,
-            });
+            self.state = match before {
+                Before::Flowing => State::Flowing,
+                Before::Singly { through } => State::Singly {
+                    through,
+                    not_before: Tick::ZERO,
+                },
+                Before::Blocked { then_singly } => State::Blocked {
+                    probe_at: Tick::ZERO,
+                    then_singly,
+                },
+            };
         }
     }
 
@@ -226,7 +271,53 @@ impl Course {
         match self.state {
             State::Flowing => None,
             State::Singly { through, .. } => Some(through),
-            State::Blocked { then_singly, .. } | State::NoRoom { then_singly, .. } => then_singly,
+            State::Blocked { then_singly, .. } => then_singly,
+            State::NoRoom { before, .. } => match before {
+                Before::Flowing => None,
+                Before::Singly { through } => Some(through),
+                Before::Blocked { then_singly } => then_singly,
+            },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LATER: Tick = Tick::from_secs(3600);
+
+    #[test]
+    fn a_blocked_lane_stays_blocked_while_the_quarantine_has_no_room_and_after() {
+        let mut course = Course::default();
+        course.block(Tick::ZERO, None);
+        for _ in 0..2 {
+            course.no_room(Tick::ZERO);
+            assert!(course.is_blocked());
+            assert_eq!(course.mode(), Mode::QuarantineFull);
+            // Through the shared producer, a topic that takes nothing would be everybody's end.
+            assert_eq!(course.way(LATER), Way::Alone);
+        }
+        course.room_again();
+        assert_eq!(
+            (course.mode(), course.way(LATER)),
+            (Mode::Blocked, Way::Alone)
+        );
+        course.alone_settled(Seq(7));
+        assert_eq!(course.way(LATER), Way::Shared);
+    }
+
+    #[test]
+    fn a_topic_that_refuses_one_record_is_no_longer_blocked() {
+        let mut course = Course::default();
+        course.block(Tick::ZERO, None);
+        let refusal = Refusal::TooLarge;
+        let judged = course.alone_failed(Tick::ZERO, Class::Poison(refusal));
+        assert_eq!(judged, Alone::Quarantine(refusal));
+        course.no_room(Tick::ZERO);
+        assert!(!course.is_blocked());
+        assert_eq!(course.way(LATER), Way::Alone);
+        course.alone_settled(Seq(7));
+        assert_eq!(course.mode(), Mode::Flowing);
     }
 }

@@ -123,6 +123,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         self.wake = None;
         self.take_mail(now, mail)?;
         self.tend_shared(now);
+        self.tend_solos(now)?;
         self.feed(now)?;
         self.tick(now)?;
         if let Some(stop_at) = self.stop_at {
@@ -276,12 +277,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.end_shared(now);
         }
         for lane in &mut self.lanes {
-            lane.solo.died(id, code);
+            lane.solo.died(id, code, now + CLOSING_MAX);
         }
     }
 
     /// A producer has said all that it ever will.
-    fn closed(&mut self, now: Tick, id: ProducerId) -> Result<(), Fault> {
+    pub(super) fn closed(&mut self, now: Tick, id: ProducerId) -> Result<(), Fault> {
         if matches!(self.shared, Shared::Closing { id: closing, .. } if closing == id) {
             self.shared_ended(now);
         }

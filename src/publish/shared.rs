@@ -1,4 +1,4 @@
-//! The life of the shared producer, and the regular tick: checkpoint, gauges.
+//! The life of the shared producer, the end of others, and the regular tick: checkpoint, gauges.
 
 use super::{
     Fault,
@@ -22,6 +22,18 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             Shared::Waiting { until } if now >= until => self.open_shared(now),
             Shared::Waiting { until } => self.wake_at(until),
         }
+    }
+
+    /// The same for the producers that lanes have of their own.
+    pub(super) fn tend_solos(&mut self, now: Tick) -> Result<(), Fault> {
+        for at in 0..self.lanes.len() {
+            match self.lanes.get(at).and_then(|lane| lane.solo.dying) {
+                Some(dying) if now >= dying.until => self.closed(now, dying.id)?,
+                Some(dying) => self.wake_at(dying.until),
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     fn open_shared(&mut self, now: Tick) {

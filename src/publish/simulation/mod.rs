@@ -224,6 +224,12 @@ impl Run {
         }
         assert_eq!(world.checkpointed().least(), end, "seed {seed}");
         drop(world);
+        for family in self.registry.gather() {
+            if family.name() == "livebridge_topic_blocked" {
+                let stale = |m: &prometheus::proto::Metric| m.get_gauge().get_value() > 0.0;
+                assert!(!family.get_metric().iter().any(stale), "seed {seed}");
+            }
+        }
         self.check_the_identity();
     }
 
