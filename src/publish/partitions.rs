@@ -6,7 +6,7 @@
 use super::metrics::Metrics;
 use rdkafka::{
     ClientConfig,
-    producer::{BaseProducer, Producer},
+    producer::{BaseProducer, DefaultProducerContext, Producer, ProducerContext},
 };
 use std::{
     collections::BTreeMap,
@@ -47,35 +47,42 @@ impl Watch {
 
 fn run(config: &ClientConfig, topics: &[String], metrics: &Metrics, ended: &Receiver<()>) {
     let mut known = Known::default();
-    let mut client: Option<BaseProducer> = None;
     // The first look is early, so that a change soon after the start is seen, too.
     let mut wait = Duration::from_secs(1);
     while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
         wait = EVERY;
-        if client.is_none() {
-            client = config.create().ok();
-        }
-        let Some(client) = &client else { continue };
-        // Errors and logs of this client; the publisher's own say the same and are heard.
-        client.poll(Duration::ZERO);
-        for topic in topics {
-            if let Some(now) = count(client, topic)
-                && let Some(before) = known.see(topic, now)
-            {
-                tracing::warn!(
-                    topic,
-                    before,
-                    now,
-                    "partitions changed: the order per stream starts anew"
-                );
-                metrics.partitions_changed(topic);
-            }
+        if let Ok(client) = config.create() {
+            look::<DefaultProducerContext>(client, topics, metrics, &mut known);
         }
     }
 }
 
+/// Takes the client, since it must not outlive the look: nobody polls it, and its queue of events has no limit. What it has to say,
+/// the publisher's own says, too.
+fn look<C: ProducerContext>(
+    client: BaseProducer<C>,
+    topics: &[String],
+    metrics: &Metrics,
+    known: &mut Known,
+) {
+    for topic in topics {
+        if let Some(now) = count(&client, topic)
+            && let Some(before) = known.see(topic, now)
+        {
+            tracing::warn!(
+                topic,
+                before,
+                now,
+                "partitions changed: the order per stream starts anew"
+            );
+            metrics.partitions_changed(topic);
+        }
+    }
+    drop(client);
+}
+
 /// None: nobody knows, or the topic has none.
-fn count(client: &BaseProducer, topic: &str) -> Option<usize> {
+fn count<C: ProducerContext>(client: &BaseProducer<C>, topic: &str) -> Option<usize> {
     let metadata = client.client().fetch_metadata(Some(topic), PATIENCE).ok()?;
     let found = metadata.topics().iter().find(|t| t.name() == topic)?;
     Some(found.partitions().len()).filter(|&count| count > 0)
