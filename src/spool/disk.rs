@@ -51,6 +51,8 @@ pub(in crate::spool) trait Disk: Send + Sync {
     fn rename(&self, dir: Dir, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, dir: Dir, name: &str) -> io::Result<()>;
+    /// The length of a file in bytes, without opening it.
+    fn size(&self, dir: Dir, name: &str) -> io::Result<u64>;
     /// Makes what was done to the names in a directory durable.
     fn sync_dir(&self, dir: Dir) -> io::Result<()>;
     /// Space on the filesystem.
@@ -193,6 +195,10 @@ impl Disk for RealDisk {
 
     fn remove(&self, dir: Dir, name: &str) -> io::Result<()> {
         fs::remove_file(self.path(dir, name))
+    }
+
+    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
+        Ok(fs::metadata(self.path(dir, name))?.len())
     }
 
     fn sync_dir(&self, dir: Dir) -> io::Result<()> {

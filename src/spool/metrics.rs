@@ -17,6 +17,7 @@ pub(in crate::spool) struct Metrics {
     pub(in crate::spool) dedup_evicted: IntCounter,
     pub(in crate::spool) dedup_entries: IntGauge,
     pub(in crate::spool) quarantine_bytes: IntGauge,
+    pub(in crate::spool) quarantine_max_bytes: IntGauge,
 }
 
 /// A gauge is signed, bytes are not.
@@ -78,6 +79,10 @@ impl Metrics {
             )?,
             dedup_entries: gauge("dedup_entries", "Callbacks in the dedup window.")?,
             quarantine_bytes: gauge("quarantine_bytes", "Bytes that the local quarantine holds.")?,
+            quarantine_max_bytes: gauge(
+                "quarantine_max_bytes",
+                "The limit of livebridge_quarantine_bytes.",
+            )?,
         })
     }
 }

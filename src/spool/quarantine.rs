@@ -16,9 +16,11 @@ use super::{
 };
 use crate::clock::Millis;
 use serde::{Deserialize, Serialize};
-use std::io;
+use std::{io, time::Duration};
 
 const SUFFIX: &str = ".record";
+/// At the limit, how often to look whether an operator has made room: there may be very many files.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The first line of a quarantined record. Times are milliseconds since the epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,8 @@ pub struct Quarantined {
 pub(in crate::spool) struct Quarantine {
     bytes: u64,
     max_bytes: u64,
+    /// When the files were last listed for room.
+    listed_at: Option<Millis>,
 }
 
 impl Quarantine {
@@ -60,12 +64,17 @@ impl Quarantine {
         let mut store = Self {
             bytes: 0,
             max_bytes,
+            listed_at: None,
         };
         for name in disk.list(Dir::Quarantine)? {
             if name.ends_with(".tmp") {
                 disk.remove(Dir::Quarantine, &name)?;
             } else if name.ends_with(SUFFIX) {
-                store.bytes += disk.open(Dir::Quarantine, &name)?.len()?;
+                store.bytes += match disk.size(Dir::Quarantine, &name) {
+                    // An operator took it out just now.
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+                    size => size?,
+                };
             }
         }
         // What an earlier run renamed and didn't sync must not vanish any more.
@@ -75,6 +84,12 @@ impl Quarantine {
 
     pub(in crate::spool) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// A clock that jumped back is no reason to wait for it.
+    fn may_look(&self, now: Millis) -> bool {
+        self.listed_at
+            .is_none_or(|at| now < at || now.since(at) >= LOOK_AGAIN)
     }
 
     /// Puts a record aside, synced. A record that is there already stays as it is.
@@ -96,9 +111,11 @@ impl Quarantine {
             serde_json::to_vec(&describe(record, reason, now)).map_err(io::Error::from)?;
         line.push(b'\n');
         let more = (line.len() + record.envelope.body.len()) as u64;
-        if self.bytes.saturating_add(more) > self.max_bytes {
-            // An operator may have made room meanwhile.
-            *self = Self::open(disk, self.max_bytes)?;
+        if self.bytes.saturating_add(more) > self.max_bytes && self.may_look(now) {
+            *self = Self {
+                listed_at: Some(now),
+                ..Self::open(disk, self.max_bytes)?
+            };
         }
         if self.bytes.saturating_add(more) > self.max_bytes {
             return Err(QuarantineError::Full {
@@ -201,10 +218,14 @@ mod tests {
             matches!(full, Err(QuarantineError::Full { max_bytes: 500, .. })),
             "{full:?}"
         );
-        // What an operator removes makes room.
+        // What an operator removes makes room, seen at the next look.
         disk.remove(Dir::Quarantine, &name).unwrap();
-        store
-            .put(&disk, &record(44, b"{}"), &reason, Millis(3))
-            .unwrap();
+        let mut at = |now| store.put(&disk, &record(44, b"{}"), &reason, Millis(now));
+        let full = at(60_002);
+        assert!(
+            matches!(full, Err(QuarantineError::Full { .. })),
+            "the files are listed once a minute: {full:?}"
+        );
+        at(60_003).unwrap();
     }
 }

@@ -110,6 +110,10 @@ pub(in crate::spool) fn make(
         .recovered_records
         .set(level(report.recovered_records));
     metrics.pending_records.set(level(recovered.view.pending()));
+    metrics.quarantine_bytes.set(level(quarantine.bytes()));
+    metrics
+        .quarantine_max_bytes
+        .set(level(settings.spool.quarantine_max_bytes));
     metrics.corrupt_records.inc_by(report.corrupt_records);
     metrics
         .dedup_entries

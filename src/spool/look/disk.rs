@@ -65,6 +65,10 @@ impl Disk for ReadOnly {
         refused()
     }
 
+    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
+        Ok(fs::metadata(self.directory(dir).join(name))?.len())
+    }
+
     fn sync_dir(&self, _: Dir) -> io::Result<()> {
         refused()
     }

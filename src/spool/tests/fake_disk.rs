@@ -271,6 +271,13 @@ impl Disk for FakeDisk {
         })
     }
 
+    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
+        self.call(|s| {
+            let id = s.names.get(&(dir, name.to_owned())).ok_or_else(not_found)?;
+            Ok(s.contents[id].live.len() as u64)
+        })
+    }
+
     fn sync_dir(&self, dir: Dir) -> io::Result<()> {
         self.call(|s| {
             s.synced_names.retain(|path, _| path.0 != dir);

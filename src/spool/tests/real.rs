@@ -90,6 +90,10 @@ async fn a_crowd_is_answered_stopped_restarted_and_read_back() {
         metrics.contains("livebridge_spool_append_seconds_count 3200"),
         "{metrics}"
     );
+    assert!(
+        metrics.contains("livebridge_quarantine_max_bytes 1048576"),
+        "{metrics}"
+    );
     let Opened {
         appender,
         mut outlet,

@@ -171,6 +171,9 @@ impl Disk for Stuck {
     fn remove(&self, dir: Dir, name: &str) -> io::Result<()> {
         self.disk.remove(dir, name)
     }
+    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
+        self.disk.size(dir, name)
+    }
     fn sync_dir(&self, dir: Dir) -> io::Result<()> {
         self.disk.sync_dir(dir)
     }
