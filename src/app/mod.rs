@@ -3,12 +3,15 @@
 //! [`Relay::start`] builds in the order of dependency; [`Relay::run`] notices when a part has ended and stops the rest in
 //! the order of the flow, so that each finds what it needs until it is done.
 
+mod control;
+mod drain;
 mod part;
 mod signals;
 mod start;
 mod status;
 mod stop;
 
+pub use drain::{Standing, drain};
 pub use signals::{HangUp, Signals};
 pub use start::Listeners;
 pub use stop::Ended;
@@ -100,6 +103,7 @@ struct Parts {
     reload: Arc<Notify>,
     /// Ends after the door, when what it was offered is written.
     ledger: Option<oneshot::Receiver<()>>,
+    control: Option<JoinHandle<()>>,
     spool: spool::Threads,
     /// The writer has ended: its threads must not be asked again.
     spool_over: bool,

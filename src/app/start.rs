@@ -2,6 +2,7 @@
 
 use super::{
     Fault, Part, Parts, Relay,
+    control::{self, Control},
     status::{Sources, status, unchecked},
 };
 use crate::{
@@ -100,7 +101,7 @@ impl Relay {
             publish::Settings::from(config),
             opened.outlet,
             Arc::clone(&clock),
-            publish_metrics,
+            publish_metrics.clone(),
         )?)?;
 
         let (ledger, ledger_thread) = rejects::open(
@@ -133,7 +134,14 @@ impl Relay {
             publisher: publisher.clone(),
             keyrings: door.keyrings(),
             unchecked: unchecked(&config.sources),
+            clock: Arc::clone(&clock),
+        });
+        let control = control::start(Control {
+            dir: config.spool.dir.clone(),
+            settings: publish::Settings::from(config),
+            metrics: publish_metrics,
             clock,
+            sources: Arc::clone(&life.sources),
         });
         let (reloads_stop, reloads_stopped) = watch::channel(false);
         let reload = Arc::new(Notify::new());
@@ -151,6 +159,7 @@ impl Relay {
                 door: Part::new(door),
                 admin: Part::new(admin),
                 reloads: Part::new(reloads),
+                control,
                 spool: opened.threads,
                 spool_over: false,
                 spool_status: opened.status,
@@ -165,7 +174,7 @@ impl Relay {
 }
 
 /// Recovery reads and syncs files: not on a thread that others need.
-async fn open_spool(
+pub(super) async fn open_spool(
     config: &Config,
     clock: &Arc<dyn Clock>,
     registry: &Registry,
@@ -206,7 +215,9 @@ async fn open_spool(
 }
 
 /// A thread's end, as something to wait for.
-fn watch_thread<T: Send + 'static>(thread: JoinHandle<T>) -> Result<oneshot::Receiver<T>, Fault> {
+pub(super) fn watch_thread<T: Send + 'static>(
+    thread: JoinHandle<T>,
+) -> Result<oneshot::Receiver<T>, Fault> {
     let (ended, end) = oneshot::channel();
     thread::Builder::new()
         .name("livebridge-join".into())

@@ -53,6 +53,10 @@ async fn leave(parts: &mut Parts, delay: Duration) -> Option<Fault> {
 /// What has ended by itself isn't waited for again; everything else gets its time.
 async fn close(mut parts: Parts, drain: Drain) -> Result<Ended, Fault> {
     parts.draining.store(true, Ordering::Release);
+    // A replay under way is broken off; the socket's file goes with it.
+    if let Some(control) = &parts.control {
+        control.abort();
+    }
     let latest = Instant::now() + drain.requests + drain.publish + GRACE;
     close_door(&mut parts, drain.requests).await;
     if let Some(ledger) = parts.ledger.take() {

@@ -3,11 +3,14 @@
 mod check;
 mod cluster;
 pub mod demo;
+mod drain;
 pub mod log;
 mod moment;
 mod output;
 mod place;
 mod progress;
+mod quarantine;
+mod replay;
 mod rejects;
 mod sample;
 mod schema;
@@ -56,6 +59,9 @@ enum Command {
     Schema(schema::Args),
     Rejects(rejects::Args),
     Spool(spool::Args),
+    Drain(drain::Args),
+    Replay(replay::Args),
+    Quarantine(quarantine::Args),
 }
 
 /// Runs the relay. It starts, is ready and accepts with Kafka down.
@@ -112,6 +118,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::Rejects(args) => rejects::run(&args),
         Command::Spool(args) => spool::run(&args),
+        Command::Drain(args) => drain::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Quarantine(args) => quarantine::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -32,12 +32,39 @@ impl Place {
     }
 }
 
+/// The spool that is meant, and the way to the brokers. Topics and the rest come from the settings file.
+#[derive(Debug, clap::Args)]
+pub(super) struct Link {
+    #[command(flatten)]
+    place: Place,
+    /// The brokers, comma-separated.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    bootstrap_servers: Option<String>,
+    /// trace, debug, info, warn, error, off, or a filter [default: warn].
+    #[arg(long, value_name = "FILTER")]
+    log_level: Option<String>,
+}
+
+impl Link {
+    /// The settings; a key isn't asked for. A command that says itself how far it is needs less of a log.
+    pub(super) fn settings(&self) -> Result<Config, Failure> {
+        let flags = Flags {
+            config: self.place.config.clone(),
+            spool_dir: self.place.spool_dir.clone(),
+            bootstrap_servers: self.bootstrap_servers.clone(),
+            log_level: Some(self.log_level.clone().unwrap_or_else(|| "warn".into())),
+            ..Flags::default()
+        };
+        Ok(load_without_keys(&flags)?.config)
+    }
+}
+
 /// Which records are meant: all conditions must hold.
 #[derive(Debug, clap::Args)]
 pub(super) struct Which {
     /// Accepted at this time or later: 2026-11-23T14:00:00Z, 2026-11-23, or 2h (ago).
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
-    pub(super) since: Option<Millis>,
+    since: Option<Millis>,
     /// Accepted before this time.
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     until: Option<Millis>,

@@ -20,6 +20,7 @@ pub(super) struct Progress {
     last: Instant,
     drawn: bool,
     started: Instant,
+    remark: String,
 }
 
 impl Progress {
@@ -33,7 +34,13 @@ impl Progress {
             last: now,
             drawn: false,
             started: now,
+            remark: String::new(),
         }
+    }
+
+    /// What is to be said besides.
+    pub(super) fn with(&mut self, remark: Option<&str>) {
+        self.remark = remark.map(|text| format!(" ({text})")).unwrap_or_default();
     }
 
     /// So far.
@@ -43,7 +50,8 @@ impl Progress {
             return;
         }
         self.last = Instant::now();
-        let text = line(self.verb, self.things, done, all, self.started.elapsed());
+        let mut text = line(self.verb, self.things, done, all, self.started.elapsed());
+        text.push_str(&self.remark);
         let mut err = io::stderr().lock();
         // Nobody is left to tell if the terminal has gone.
         let _ = if self.terminal {

@@ -165,6 +165,14 @@ impl Metrics {
         self.pending.dec();
     }
 
+    pub(super) fn replayed(&self, topic: &str) {
+        self.replayed.with_label_values(&[topic]).inc();
+    }
+
+    pub(super) fn requeued(&self, topic: &str) {
+        self.requeued.with_label_values(&[topic]).inc();
+    }
+
     pub(super) fn quarantined(&self, reason: &str) {
         self.quarantined.with_label_values(&[reason]).inc();
         self.pending.dec();

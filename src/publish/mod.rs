@@ -13,6 +13,7 @@
 //! One thread does all of it. A lane that can't take its next record leaves the head cursor and later catches up with
 //! a cursor of its own: a topic that is blocked for hours costs disk, not memory, and holds back nobody else.
 
+pub mod again;
 mod aside;
 pub mod broker;
 pub mod classify;

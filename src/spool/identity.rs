@@ -16,13 +16,16 @@ const NAME: &str = "spool-id";
 
 /// The lock, held until dropped or until the process ends.
 #[derive(Debug)]
-pub(in crate::spool) struct Lock {
+pub struct Lock {
     _file: File,
 }
 
 impl Lock {
     /// Takes the lock of the spool in this directory; none if another process has it.
-    pub(in crate::spool) fn take(dir: &Path) -> io::Result<Option<Self>> {
+    ///
+    /// # Errors
+    /// If there is no such directory, or it isn't ours to write.
+    pub fn take(dir: &Path) -> io::Result<Option<Self>> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)

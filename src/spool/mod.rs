@@ -45,6 +45,7 @@ mod tests;
 
 pub use append::{AppendError, Appender, Durable, How, Receipt};
 pub use cursor::LogCursor;
+pub use identity::Lock;
 pub use opened::{OpenError, Opened, Report, Status, StatusSource, Stopped, Threads};
 pub use outlet::{Cursor, Next, Outlet, QuarantineError, Reason, Settled};
 pub use quarantine::Quarantined;

@@ -14,7 +14,7 @@ use serde_json::{Value, json, value::RawValue};
 #[derive(Debug)]
 pub(in crate::cli) struct Shown {
     /// What is blanked besides `sign`; none: nothing is.
-    pub(in crate::cli) redact: Option<Vec<String>>,
+    redact: Option<Vec<String>>,
 }
 
 impl Shown {
@@ -30,12 +30,21 @@ impl Shown {
     }
 
     /// The body as text; none if it can't be shown without secrets.
-    pub(in crate::cli) fn body(&self, body: &[u8]) -> Option<String> {
+    fn body(&self, body: &[u8]) -> Option<String> {
         let bytes = match &self.redact {
             None => body.to_vec(),
             Some(names) => without_secrets(body, names)?,
         };
         Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The body for people.
+    pub(in crate::cli) fn readable(&self, record: &Record) -> String {
+        let body = self.body(&record.envelope.body).unwrap_or_else(|| {
+            let length = record.envelope.body.len();
+            format!("({length} bytes that are no JSON object; --show-secrets shows them)")
+        });
+        printable(&body)
     }
 
     /// A line, and the body below it.
@@ -60,10 +69,6 @@ impl Shown {
     fn record_lines(&self, record: &Record, outcome: Outcome) -> String {
         let about = About::of(&record.envelope.body);
         let stream = about.stream.as_deref().unwrap_or("none");
-        let body = self.body(&record.envelope.body).unwrap_or_else(|| {
-            let length = record.envelope.body.len();
-            format!("({length} bytes that are no JSON object; --show-secrets shows them)")
-        });
         format!(
             "#{}  {}  {}  stream {}  source {}  received {}  accepted {}  ce_id {}\n      {}",
             record.seq,
@@ -74,7 +79,7 @@ impl Shown {
             record.envelope.received_at,
             record.accepted_at,
             record.ce_id,
-            printable(&body)
+            self.readable(record)
         )
     }
 

@@ -1,0 +1,102 @@
+//! `drain`: publishes what is pending in a spool and accepts nothing: a relay without a door.
+
+use super::{
+    Fault, Signals, publisher_ended,
+    start::{open_spool, watch_thread},
+};
+use crate::{
+    clock::{Clock, SystemClock},
+    config::Config,
+    metrics::{self, Callbacks},
+    publish,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    runtime,
+    time::{MissedTickBehavior, interval},
+};
+
+/// How often whoever waits is told.
+const TOLD: Duration = Duration::from_millis(200);
+/// As good as without an end.
+const EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// How it stands.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Records still to be published.
+    pub pending: u64,
+    /// The last thing that went wrong with Kafka, if that is why it takes long.
+    pub trouble: Option<String>,
+}
+
+/// Publishes until nothing is pending, for at most `within`; the first SIGTERM or SIGINT ends it too, after `drain.publish`.
+/// Returns how many records are left.
+///
+/// # Errors
+/// If the spool can't be opened (another process has it, say), or a part ended by itself.
+pub fn drain(
+    config: &Config,
+    within: Option<Duration>,
+    tell: &mut dyn FnMut(&Standing),
+) -> Result<u64, Fault> {
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|source| Fault::Process {
+            doing: "starting the runtime",
+            source,
+        })?;
+    let left = runtime.block_on(run(config, within, tell));
+    runtime.shutdown_background();
+    left
+}
+
+async fn run(
+    config: &Config,
+    within: Option<Duration>,
+    tell: &mut dyn FnMut(&Standing),
+) -> Result<u64, Fault> {
+    let signals = Signals::install().map_err(|source| Fault::Process {
+        doing: "catching signals",
+        source,
+    })?;
+    let registry = metrics::registry()?;
+    let callbacks = Callbacks::register(&registry, &[])?;
+    let publisher = publish::Handle::new();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let opened = open_spool(config, &clock, &registry, &callbacks, &publisher).await?;
+    let metrics = publish::Metrics::register(&registry, &config.topics, opened.pending.clone())?;
+    let settings = publish::Settings::from(config);
+    let publishing = publish::spawn(&publisher, settings, opened.outlet, clock, metrics)?;
+    let mut publishing = watch_thread(publishing)?;
+    // Nothing is accepted: without an appender the writer ends, and with it the housekeeper.
+    drop(opened.appender);
+    publisher.stop(within.unwrap_or(EVER));
+    let asked = signals.first();
+    tokio::pin!(asked);
+    let mut asked_already = false;
+    let mut ticks = interval(TOLD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            ended = &mut publishing => return publisher_ended(ended).map(|left| left.records),
+            () = &mut asked, if !asked_already => {
+                asked_already = true;
+                publisher.stop(config.drain.publish);
+            }
+            _ = ticks.tick() => {
+                let kafka = publisher.status();
+                let blocked = kafka.lanes.iter().find_map(|lane| {
+                    let error = lane.last_error.as_ref()?;
+                    Some(format!("{}: {error}", lane.topic.as_deref().unwrap_or_default()))
+                });
+                tell(&Standing {
+                    pending: opened.status.get().pending_records,
+                    trouble: blocked.or(kafka.kafka.last_error),
+                });
+            }
+        }
+    }
+}
