@@ -132,6 +132,7 @@ impl Relay {
             spool: opened.status.clone(),
             report: opened.report,
             publisher: publisher.clone(),
+            sender_clock: door.sender_clock(),
             keyrings: door.keyrings(),
             unchecked: unchecked(&config.sources),
             clock: Arc::clone(&clock),

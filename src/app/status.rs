@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     config::{Auth, Source},
-    front::keys::Keyring,
+    front::{SenderClock, keys::Keyring},
     publish, spool,
 };
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ pub(super) struct Sources {
     pub(super) publisher: publish::Handle,
     pub(super) keyrings: Vec<Arc<Keyring>>,
     pub(super) unchecked: Vec<String>,
+    pub(super) sender_clock: Arc<SenderClock>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
@@ -37,6 +38,7 @@ pub(super) fn status(from: &Sources) -> Value {
         "spool": from.spool.get(),
         "recovery": from.report,
         "publisher": from.publisher.status(),
+        "sender_clock_offset_seconds": from.sender_clock.median(),
         "keys": keys,
         "auth_off": from.unchecked,
     })

@@ -8,6 +8,7 @@ use super::{
     off::Off,
     reload::Reloads,
     route::Route,
+    sender_clock::SenderClock,
     tls::{NoIdentity, ReadPem, Tls},
 };
 use crate::{
@@ -70,6 +71,7 @@ pub struct Door {
     pub(super) metrics: Arc<Metrics>,
     pub(super) callbacks: Callbacks,
     pub(super) ledger: Ledger,
+    pub(super) sender_clock: Arc<SenderClock>,
     pub(super) body: Allowance,
     pub(super) http: Http,
     pub(super) tls: Option<Arc<Tls>>,
@@ -125,6 +127,7 @@ impl Door {
             metrics: parts.metrics,
             callbacks: parts.callbacks,
             ledger: parts.ledger,
+            sender_clock: Arc::default(),
             body: Allowance {
                 bytes: parts.limits.body_bytes,
                 time: parts.http.body_timeout,
@@ -152,7 +155,14 @@ impl Door {
         Reloads {
             rings: self.keyrings(),
             tls: self.tls.clone(),
+            sender_clock: Arc::clone(&self.sender_clock),
         }
+    }
+
+    /// What the senders' clocks say of ours: for `/status`.
+    #[must_use]
+    pub fn sender_clock(&self) -> Arc<SenderClock> {
+        Arc::clone(&self.sender_clock)
     }
 
     /// The keys of each source: for `/status`.

@@ -246,6 +246,7 @@ fn judge<'a>(
             }
             if let Some(seconds) = authentic.clock_offset_seconds() {
                 door.metrics.clock_offset(seconds);
+                door.sender_clock.note(seconds);
             }
         })
         .map_err(|why: Refused| {

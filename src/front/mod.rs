@@ -26,6 +26,7 @@ mod proxy_header;
 pub mod reload;
 pub mod reply;
 mod route;
+mod sender_clock;
 pub mod tls;
 mod traceparent;
 mod watched;
@@ -33,6 +34,7 @@ mod watched;
 pub use door::{Door, NoDoor, Parts};
 pub use listen::serve;
 pub use metrics::Metrics;
+pub use sender_clock::SenderClock;
 
 use std::time::Duration;
 use tokio::{sync::watch, time::Instant};

@@ -1,6 +1,6 @@
 //! Reads key files and certificates again: every second, and at once when asked to.
 
-use super::{keys::Keyring, tls::Tls};
+use super::{keys::Keyring, sender_clock::SenderClock, tls::Tls};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, watch},
@@ -10,11 +10,12 @@ use tokio::{
 /// How often the files are read.
 pub const POLL_EVERY: Duration = Duration::from_secs(1);
 
-/// What is read again.
+/// What is looked at again and again.
 #[derive(Debug, Clone)]
 pub struct Reloads {
     pub(super) rings: Vec<Arc<Keyring>>,
     pub(super) tls: Option<Arc<Tls>>,
+    pub(super) sender_clock: Arc<SenderClock>,
 }
 
 impl Reloads {
@@ -34,6 +35,7 @@ pub async fn poll(reloads: Reloads, asked: Arc<Notify>, mut stop: watch::Receive
             () = asked.notified() => true,
             _ = ticks.tick() => false,
         };
+        reloads.sender_clock.look();
         let reloads = reloads.clone();
         // A file system that hangs must not hold up a worker. If the reading itself panics, what was there stays.
         let _ = task::spawn_blocking(move || reloads.refresh()).await;
