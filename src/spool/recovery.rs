@@ -81,7 +81,8 @@ pub(in crate::spool) fn recover(
         .collect::<Result<Vec<_>, _>>()?;
     let parts: Vec<Part<'_>> = pieces.iter().map(part).collect();
     let expected = (found == Found::Valid).then(|| checkpoint.settled().least().next());
-    let (verdicts, log_end) = scan::judge(expected, &parts);
+    let known = checkpoint.settled().most();
+    let (verdicts, log_end) = scan::judge(expected, known, &parts);
     let mut recovered = Recovered {
         view: View::default(),
         window: Window::new(dedup.window, dedup.max_entries),

@@ -5,7 +5,8 @@
 //!
 //! ```text
 //!  … 7 8 ▒▒▒ 10 11 …      a later frame was written when 9 was durable already (synced_through ≥ 9), or the next segment's
-//!                         first_seq is beyond 9: acknowledged bytes are damaged. Set the range aside, count, go on at 10.
+//!                         first_seq is beyond 9, or the checkpoint passed 9: acknowledged bytes are damaged. Set the range
+//!                         aside, count, go on at 10.
 //!  … 7 8 ▒▒▒ 10           nothing says that 9 was durable: a batch torn by the crash. The log ends at 8.
 //! ```
 
@@ -228,27 +229,41 @@ pub(in crate::spool) struct Verdict {
     pub(in crate::spool) torn_bytes: u64,
 }
 
-/// Decides about all segments, in order. `expected` is the first number that must be there, if that is known.
-/// Returns a verdict for each, and the end of the log.
-pub(in crate::spool) fn judge(expected: Option<Seq>, parts: &[Part<'_>]) -> (Vec<Verdict>, Seq) {
+/// Decides about all segments, in order. `expected` is the first number that must be there, if that is known; up to `known`
+/// everything was durable (a checkpoint never leads). Returns a verdict for each, and the end of the log.
+pub(in crate::spool) fn judge(
+    expected: Option<Seq>,
+    known: Seq,
+    parts: &[Part<'_>],
+) -> (Vec<Verdict>, Seq) {
     let first = parts.iter().find_map(Part::first_seq);
     let mut next = match (expected, first) {
         (Some(expected), Some(first)) => expected.min(first),
         (expected, first) => expected.or(first).unwrap_or(Seq(1)),
     };
-    let verdicts = parts
+    let mut verdicts: Vec<Verdict> = parts
         .iter()
         .enumerate()
         .map(|(at, part)| {
             let later = parts.get(at + 1..).unwrap_or_default();
             let verdict = match part {
                 Part::Indexed { from, through } => indexed(next, *from, *through),
-                Part::Scanned(scanned) => scanned_through(next, scanned, later),
+                Part::Scanned(scanned) => scanned_through(next, known, scanned, later),
             };
             next = next.max(verdict.through.next());
             verdict
         })
         .collect();
+    // Acknowledged, and the log ends before: told by the last segment that was written to.
+    let written = |part: &Part<'_>| !matches!(part, Part::Scanned(s) if s.block == Block::Unused);
+    let last = parts.iter().rposition(written);
+    if next <= known
+        && let Some(verdict) = last.and_then(|at| verdicts.get_mut(at))
+    {
+        verdict.lost.push(next.0..known.next().0);
+        verdict.through = known;
+        next = known.next();
+    }
     (verdicts, Seq(next.0.saturating_sub(1)))
 }
 
@@ -264,7 +279,7 @@ fn indexed(next: Seq, from: Seq, through: Seq) -> Verdict {
     }
 }
 
-fn scanned_through(mut next: Seq, scanned: &Scanned, later: &[Part<'_>]) -> Verdict {
+fn scanned_through(mut next: Seq, known: Seq, scanned: &Scanned, later: &[Part<'_>]) -> Verdict {
     let bound = later.iter().find_map(Part::first_seq);
     let later_witness = later.iter().map(Part::witness).max().unwrap_or_default();
     let mut verdict = Verdict {
@@ -277,7 +292,7 @@ fn scanned_through(mut next: Seq, scanned: &Scanned, later: &[Part<'_>]) -> Verd
         verdict.lost.push(next.0..first_seq.0);
         next = first_seq;
     }
-    let witness = scanned.witness().max(later_witness);
+    let witness = scanned.witness().max(later_witness).max(known);
     let mut doubtful = Vec::new();
     let mut items = scanned.items.iter();
     for item in items.by_ref() {

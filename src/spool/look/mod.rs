@@ -173,7 +173,7 @@ impl Look {
             }
         }
         let (checkpoint, settled) = read_checkpoint(&disk, dir)?;
-        let segments = judged(&disk, &pieces, checkpoint.clone(), settled);
+        let segments = judged(&disk, &pieces, checkpoint.clone(), settled, settled_before);
         Ok(Self {
             root: dir.into(),
             id,
@@ -228,19 +228,20 @@ fn read_checkpoint(disk: &ReadOnly, dir: &Path) -> Result<(checkpoint::Found, Se
     }
 }
 
-/// As a recovery would decide; segments without a record are left out.
+/// As a recovery would decide; segments without a record are left out. What was settled before the log was read was durable.
 fn judged(
     disk: &ReadOnly,
     pieces: &[(Name, Piece)],
     found: checkpoint::Found,
     settled: Settled,
+    settled_before: Settled,
 ) -> Vec<Segment> {
     let parts: Vec<Part<'_>> = pieces
         .iter()
         .map(|(_, piece)| recovery::part(piece))
         .collect();
     let expected = (found == checkpoint::Found::Valid).then(|| settled.least().next());
-    let (verdicts, _) = scan::judge(expected, &parts);
+    let (verdicts, _) = scan::judge(expected, settled_before.most(), &parts);
     let mut segments = Vec::with_capacity(pieces.len());
     for ((name, piece), verdict) in pieces.iter().zip(verdicts) {
         let mut segment = match piece {

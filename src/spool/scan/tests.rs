@@ -61,7 +61,7 @@ fn verdict(bytes: &[u8], later: &[Part<'_>]) -> (Vec<u64>, Verdict) {
         .into_iter()
         .chain(later.iter().copied())
         .collect();
-    let (mut verdicts, _) = judge(Some(Seq(1)), &parts);
+    let (mut verdicts, _) = judge(Some(Seq(1)), Seq(0), &parts);
     let first = verdicts.remove(0);
     (first.kept.iter().map(|e| e.seq.0).collect(), first)
 }
@@ -87,7 +87,7 @@ fn s1_5_the_same_cut_is_a_loss_when_the_next_segment_starts_beyond_it() {
     let (kept, _) = verdict(&bytes[..bytes.len() - 8], &[next]);
     assert_eq!(kept, [1, 2, 3]);
     let scanned = read(NAME, &bytes[..bytes.len() - 8]);
-    let (verdicts, end) = judge(Some(Seq(1)), &[Part::Scanned(&scanned), next]);
+    let (verdicts, end) = judge(Some(Seq(1)), Seq(0), &[Part::Scanned(&scanned), next]);
     let lost: Vec<u64> = verdicts[1].lost.iter().flat_map(Clone::clone).collect();
     assert_eq!((verdicts[0].damaged.len(), lost, end), (1, vec![4], Seq(9)));
 }

@@ -123,6 +123,59 @@ fn s1_5_damage_in_the_last_batch_is_a_torn_tail_since_nothing_says_otherwise() {
     assert_eq!(run.report.corrupt_records, 0);
 }
 
+/// Every family but the recordings' (the odd ones) is settled up to here; those stand at 2.
+fn settle_all_but_recordings(run: &mut Run, through: u64) {
+    let mut settled = rig::settled(Seq(2));
+    for family in Family::ALL.iter().filter(|f| **f != Family::Recording) {
+        settled.advance(*family, Seq(through));
+    }
+    run.outlet.checkpoint(&settled).unwrap();
+}
+
+#[test]
+fn s1_5_the_checkpoint_says_that_the_last_batch_was_acknowledged() {
+    let (disk, name, offsets) = three_batches();
+    let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    settle_all_but_recordings(&mut run, 9);
+    drop(run);
+    disk.remove(Dir::Root, &name.index()).unwrap();
+    disk.damage(Dir::Root, &name.to_string(), offsets[7] + 60, 8);
+    let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    assert_eq!(
+        seqs(&run),
+        [1, 2, 3, 4, 5, 6, 7, 9],
+        "9 is acknowledged, intact, and pending"
+    );
+    assert_eq!(
+        (run.report.corrupt_records, run.report.torn_bytes),
+        (1, 0),
+        "{:?}",
+        run.report
+    );
+}
+
+#[test]
+fn s1_5_what_the_checkpoint_passed_and_the_log_no_longer_has_is_counted_once() {
+    let (disk, name, offsets) = three_batches();
+    let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    settle_all_but_recordings(&mut run, 9);
+    drop(run);
+    disk.remove(Dir::Root, &name.index()).unwrap();
+    for offset in &offsets[7..] {
+        disk.damage(Dir::Root, &name.to_string(), *offset, 4);
+    }
+    let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    assert_eq!(
+        (seqs(&run), run.report.corrupt_records),
+        ((1..=7).collect(), 2)
+    );
+    assert_eq!(disk.list(Dir::Corrupt).unwrap().len(), 1);
+    drop(run);
+    let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    assert_eq!(run.report.corrupt_records, 0, "not again: {:?}", run.report);
+    assert_eq!(run.commit_ok(&[70])[0].seq(), Seq(10));
+}
+
 #[test]
 fn s1_5_a_damaged_header_hides_no_record() {
     let (disk, name, _) = three_batches();
