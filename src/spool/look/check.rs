@@ -156,7 +156,13 @@ impl Look {
         if self.checkpoint == Found::Damaged {
             checked.fault("the checkpoint: both slots are damaged, so everything in the log would be published again".into());
         }
-        let (most, end) = (self.settled_before.most(), self.end());
+        // Not what the segments account for: that takes the checkpoint's word for how far the log went.
+        let there = |s: &Segment| match &s.entries {
+            Some(entries) => entries.last().map(|e| e.seq),
+            None => Some(s.summary.through),
+        };
+        let end = self.segments.iter().filter_map(there).max();
+        let (most, end) = (self.settled_before.most(), end.unwrap_or_default());
         if most > end && end > Seq(0) {
             checked.fault(format!(
                 "the checkpoint says that record {most} is settled, but the log ends at {end}"
