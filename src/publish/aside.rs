@@ -228,6 +228,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         if let Some(copy) = self.parts.render.quarantine_copy(record, reason)
             && !self.parts.copies.offer(copy)
         {
+            tracing::warn!(seq = record.seq.0, ce_id = %record.ce_id, "no copy of it: too many wait for Kafka");
             self.parts.metrics.copy_dropped();
         }
         Ok(true)

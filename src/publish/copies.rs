@@ -1,32 +1,42 @@
 //! Best-effort copies of quarantined records for `topics.quarantine`.
 //!
 //! They go through a producer of their own, on a thread of their own, so that a refusal can't hurt anything else: the
-//! local quarantine has the record, a copy that is lost is only counted.
+//! local quarantine has the record, a copy that is lost is only counted, and logged.
 
-use super::{message::Message, metrics::Metrics};
+use super::{client_log::ClientLog, message::Message, metrics::Metrics};
 use rdkafka::{
     ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    error::KafkaError,
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
 };
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Copies that wait for the thread.
 const WAITING_MAX: usize = 256;
 /// Copies that wait for Kafka.
-const IN_FLIGHT_MAX: i32 = 256;
+const IN_FLIGHT_MAX: usize = 256;
 /// How long a copy is tried.
 const TRIED_FOR_MS: &str = "60000";
-/// How long the thread waits for the next copy before it looks after the reports of the last.
+/// How long the thread listens to the producer before it looks for the next copy.
 const POLL: Duration = Duration::from_millis(100);
+/// How long a producer without copies is kept, so that it isn't opened anew for each of many.
+const LINGER: Duration = Duration::from_secs(5);
+/// How long the last reports are waited for when the publisher has ended.
+const LAST_REPORTS: Duration = Duration::from_secs(2);
 
 /// Takes copies, or not.
 pub(super) trait Copies: Send {
-    /// False: it was dropped.
+    /// False: there is no room for it.
     fn offer(&self, copy: Message) -> bool;
 }
 
@@ -36,15 +46,16 @@ pub(super) struct KafkaCopies(SyncSender<Message>);
 
 impl KafkaCopies {
     /// Starts the thread; the producer is opened with the first copy.
-    pub(super) fn start(mut config: ClientConfig, metrics: Metrics) -> std::io::Result<Self> {
-        config
-            .set("enable.gapless.guarantee", "false")
-            .set("message.timeout.ms", TRIED_FOR_MS)
-            .set("queue.buffering.max.kbytes", "16384");
+    pub(super) fn start(
+        config: ClientConfig,
+        metrics: Metrics,
+        log: Arc<ClientLog>,
+    ) -> std::io::Result<Self> {
         let (sender, waiting) = sync_channel(WAITING_MAX);
+        let courier = Courier::new(config, metrics, log, waiting);
         thread::Builder::new()
             .name("livebridge-copies".into())
-            .spawn(move || run(&config, &metrics, &waiting))?;
+            .spawn(move || courier.run())?;
         Ok(Self(sender))
     }
 }
@@ -55,69 +66,235 @@ impl Copies for KafkaCopies {
     }
 }
 
-fn run(config: &ClientConfig, metrics: &Metrics, waiting: &Receiver<Message>) {
-    let mut producer: Option<BaseProducer<Context>> = None;
-    loop {
-        // Nobody is waited for while nothing is under way.
-        let idle = producer.as_ref().is_none_or(|p| p.in_flight_count() == 0);
-        let next = if idle {
-            waiting.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            waiting.recv_timeout(POLL)
+/// What the thread works with.
+struct Courier {
+    config: ClientConfig,
+    metrics: Metrics,
+    log: Arc<ClientLog>,
+    waiting: Receiver<Message>,
+    open: Option<Open>,
+}
+
+/// A producer. It is polled as long as it is there: while Kafka is down, what nobody polls for piles up in it.
+struct Open {
+    producer: BaseProducer<Context>,
+    under_way: UnderWay,
+    busy_at: Instant,
+}
+
+/// Copies without a report, counted here: librdkafka counts its events with them.
+#[derive(Debug, Clone, Default)]
+struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn count(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn has_room(&self) -> bool {
+        self.count() < IN_FLIGHT_MAX
+    }
+
+    fn began(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn ended(&self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether a producer that had its last copy this long ago has nothing more to do.
+    fn is_over(&self, idle_for: Duration) -> bool {
+        self.count() == 0 && idle_for >= LINGER
+    }
+}
+
+impl Courier {
+    fn new(
+        mut config: ClientConfig,
+        metrics: Metrics,
+        log: Arc<ClientLog>,
+        waiting: Receiver<Message>,
+    ) -> Self {
+        config
+            .set("enable.gapless.guarantee", "false")
+            .set("message.timeout.ms", TRIED_FOR_MS)
+            .set("queue.buffering.max.kbytes", "16384");
+        Self {
+            config,
+            metrics,
+            log,
+            waiting,
+            open: None,
+        }
+    }
+
+    fn run(mut self) {
+        loop {
+            // Nobody is waited for while nothing is under way.
+            if self.open.is_none() {
+                let Ok(copy) = self.waiting.recv() else {
+                    return;
+                };
+                self.send(&copy);
+            }
+            let ended = self.send_waiting();
+            self.listen();
+            if ended {
+                return self.finish();
+            }
+        }
+    }
+
+    /// Sends what waits, as far as there is room. True: there will be no more.
+    fn send_waiting(&mut self) -> bool {
+        while self.open.as_ref().is_none_or(|o| o.under_way.has_room()) {
+            match self.waiting.try_recv() {
+                Ok(copy) => self.send(&copy),
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => return true,
+            }
+        }
+        false
+    }
+
+    fn listen(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        open.producer.poll(POLL);
+        if open.under_way.count() > 0 {
+            open.busy_at = Instant::now();
+        }
+        if open.under_way.is_over(open.busy_at.elapsed()) {
+            self.close();
+        }
+    }
+
+    fn finish(&mut self) {
+        let since = Instant::now();
+        while let Some(open) = &self.open
+            && open.under_way.count() > 0
+            && since.elapsed() < LAST_REPORTS
+        {
+            open.producer.poll(POLL);
+        }
+        self.close();
+    }
+
+    fn send(&mut self, copy: &Message) {
+        // A producer that is done for takes nothing more.
+        if let Some(open) = &self.open
+            && open.producer.client().fatal_error().is_some()
+        {
+            self.close();
+        }
+        let sent = match self.open() {
+            Ok(open) => open.send(copy),
+            Err(error) => Err(error),
         };
-        match next {
-            Ok(copy) => {
-                if producer.is_none() {
-                    producer = config.create_with_context(Context(metrics.clone())).ok();
-                }
-                if !producer.as_ref().is_some_and(|p| send(p, &copy)) {
-                    metrics.copy_dropped();
-                    producer = None;
+        if let Err(error) = sent {
+            dropped(&self.metrics, &ce_id(copy), &error);
+        }
+    }
+
+    fn open(&mut self) -> Result<&mut Open, KafkaError> {
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let under_way = UnderWay::default();
+                let context = Context {
+                    under_way: under_way.clone(),
+                    metrics: self.metrics.clone(),
+                    log: Arc::clone(&self.log),
+                };
+                Open {
+                    producer: self.config.create_with_context(context)?,
+                    under_way,
+                    busy_at: Instant::now(),
                 }
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
-        }
-        if let Some(producer) = &producer {
-            producer.poll(Duration::ZERO);
+        };
+        Ok(self.open.insert(open))
+    }
+
+    /// Drops the producer. What it still has is reported as purged; what isn't, is counted here.
+    fn close(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let under_way = open.under_way.clone();
+        drop(open);
+        let lost = under_way.count();
+        if lost > 0 {
+            tracing::warn!(lost, "copies of quarantined records got no report");
+            (0..lost).for_each(|_| self.metrics.copy_dropped());
         }
     }
 }
 
-fn send(producer: &BaseProducer<Context>, copy: &Message) -> bool {
-    if producer.in_flight_count() >= IN_FLIGHT_MAX {
-        return false;
+impl Open {
+    fn send(&mut self, copy: &Message) -> Result<(), KafkaError> {
+        let headers = copy.headers.iter().fold(
+            OwnedHeaders::new_with_capacity(copy.headers.len()),
+            |headers, (key, value)| {
+                headers.insert(Header {
+                    key,
+                    value: Some(value.as_ref()),
+                })
+            },
+        );
+        let record: BaseRecord<'_, [u8], [u8], Box<String>> =
+            BaseRecord::with_opaque_to(&copy.topic, Box::new(ce_id(copy)))
+                .payload(copy.payload.as_slice())
+                .headers(headers);
+        let record = match &copy.key {
+            Some(key) => record.key(key.as_slice()),
+            None => record,
+        };
+        self.producer.send(record).map_err(|(error, _)| error)?;
+        self.under_way.began();
+        self.busy_at = Instant::now();
+        Ok(())
     }
-    let headers = copy.headers.iter().fold(
-        OwnedHeaders::new_with_capacity(copy.headers.len()),
-        |headers, (key, value)| {
-            headers.insert(Header {
-                key,
-                value: Some(value.as_ref()),
-            })
-        },
-    );
-    let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&copy.topic)
-        .payload(copy.payload.as_slice())
-        .headers(headers);
-    let record = match &copy.key {
-        Some(key) => record.key(key.as_slice()),
-        None => record,
-    };
-    producer.send(record).is_ok()
 }
 
-struct Context(Metrics);
+fn ce_id(copy: &Message) -> String {
+    let found = copy.headers.iter().find(|(name, _)| *name == "ce_id");
+    found.map_or_else(String::new, |(_, id)| {
+        String::from_utf8_lossy(id.as_ref()).into_owned()
+    })
+}
 
-impl ClientContext for Context {}
+/// The one line, and the one count, of a copy that is given up here.
+fn dropped(metrics: &Metrics, ce_id: &str, error: &KafkaError) {
+    tracing::warn!(ce_id, %error, "a copy of a quarantined record did not reach its topic");
+    metrics.copy_dropped();
+}
+
+struct Context {
+    under_way: UnderWay,
+    metrics: Metrics,
+    log: Arc<ClientLog>,
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.log.line(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.log.trouble(&error, reason);
+    }
+}
 
 impl ProducerContext for Context {
-    type DeliveryOpaque = ();
+    type DeliveryOpaque = Box<String>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+    fn delivery(&self, result: &DeliveryResult<'_>, ce_id: Box<String>) {
+        // On the thread that polls, so after it was counted.
+        self.under_way.ended();
         if let Err((error, _)) = result {
-            tracing::warn!(%error, "a copy of a quarantined record did not reach its topic");
-            self.0.copy_dropped();
+            dropped(&self.metrics, &ce_id, error);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 use super::{
     broker::{Broker, Enqueued, OpenError, Producer},
     classify::Code,
+    client_log::ClientLog,
     mailbox::{ProducerId, Report, Reports, Ticket},
     message::Message,
 };
@@ -36,15 +37,17 @@ const PRODUCERS_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Kafka {
     config: ClientConfig,
+    log: Arc<ClientLog>,
     alive: Arc<AtomicUsize>,
 }
 
 impl Kafka {
-    /// Producers with these properties.
+    /// Producers with these properties, which say what they have to say in this log.
     #[must_use]
-    pub fn new(config: ClientConfig) -> Self {
+    pub fn new(config: ClientConfig, log: Arc<ClientLog>) -> Self {
         Self {
             config,
+            log,
             alive: Arc::default(),
         }
     }
@@ -58,6 +61,7 @@ impl Broker for Kafka {
         let context = Context {
             id,
             reports: Arc::clone(&reports),
+            log: Arc::clone(&self.log),
         };
         let client: BaseProducer<Context> = self
             .config
@@ -186,6 +190,7 @@ impl Poller {
 struct Context {
     id: ProducerId,
     reports: Arc<dyn Reports>,
+    log: Arc<ClientLog>,
 }
 
 impl ProducerContext for Context {
@@ -206,19 +211,11 @@ impl ProducerContext for Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        match level {
-            RDKafkaLogLevel::Emerg
-            | RDKafkaLogLevel::Alert
-            | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => tracing::warn!(facility, "librdkafka: {text}"),
-            RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-                tracing::info!(facility, "librdkafka: {text}");
-            }
-            RDKafkaLogLevel::Debug => tracing::debug!(facility, "librdkafka: {text}"),
-        }
+        self.log.line(level, facility, text);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.log.trouble(&error, reason);
         self.reports.trouble(self.id, code_of(&error), reason);
     }
 }

@@ -174,7 +174,7 @@ impl Relay {
         let pending = IntGauge::new("pending", "pending").unwrap();
         let parts = Parts {
             outlet: spool.clone(),
-            broker: Kafka::new(client),
+            broker: Kafka::new(client, Arc::default()),
             render: AsIs,
             copies: Box::new(NoCopies),
             reports: Arc::clone(&handle.mailbox) as Arc<dyn Reports>,

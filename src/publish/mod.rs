@@ -17,6 +17,7 @@ pub mod again;
 mod aside;
 pub mod broker;
 pub mod classify;
+pub mod client_log;
 mod copies;
 mod feed;
 pub mod kafka;
@@ -38,7 +39,7 @@ pub mod status;
 pub mod window;
 
 pub use metrics::Metrics;
-pub use properties::refused_property;
+pub use properties::{own_name, refused_property};
 pub use status::Status;
 
 use crate::{
@@ -48,6 +49,7 @@ use crate::{
     spool::{Outlet, Reason, Record},
 };
 use broker::Broker;
+use client_log::ClientLog;
 use copies::KafkaCopies;
 use kafka::Kafka;
 use lane::Plan;
@@ -55,6 +57,7 @@ use mailbox::{Mailbox, Reports};
 use message::{Message, Rendering};
 use partitions::Watch;
 use publisher::{Parts, Publisher, Render, Step};
+use rdkafka::{error::KafkaError, producer::BaseProducer};
 use status::Board;
 use std::{
     io,
@@ -142,6 +145,22 @@ impl Handle {
     }
 }
 
+/// Makes a client as [`spawn`] would, to hear whether librdkafka can use the properties together. Reaches for no
+/// broker.
+///
+/// # Errors
+/// With librdkafka's word, which may hold values of properties: don't show it.
+pub fn try_client(
+    kafka: &config::Kafka,
+    topics: &config::Topics,
+    body_bytes: usize,
+) -> Result<(), KafkaError> {
+    let plan = Plan::new(topics, body_bytes);
+    let mut client = properties::client_config(kafka, body_bytes, plan.queue);
+    client.remove("bootstrap.servers");
+    client.create::<BaseProducer>().map(drop)
+}
+
 /// Starts the publisher's thread. It needs no broker in reach. It ends when it is asked to, or with a fault; in both
 /// cases the last checkpoint is written.
 ///
@@ -157,14 +176,21 @@ pub fn spawn<O: Outlet>(
     let plan = Plan::new(&settings.topics, settings.body_bytes);
     let client = properties::client_config(&settings.kafka, settings.body_bytes, plan.queue);
     let mailbox = Arc::clone(&handle.mailbox);
-    let watch = Watch::start(client.clone(), plan.topics(), metrics.clone());
+    let log = Arc::new(ClientLog::default());
+    let watch = Watch::start(
+        client.clone(),
+        plan.topics(),
+        metrics.clone(),
+        Arc::clone(&log),
+    );
     let watch = watch.map_err(Fault::Thread)?;
     let parts = Parts {
         outlet,
         copies: Box::new(
-            KafkaCopies::start(client.clone(), metrics.clone()).map_err(Fault::Thread)?,
+            KafkaCopies::start(client.clone(), metrics.clone(), Arc::clone(&log))
+                .map_err(Fault::Thread)?,
         ),
-        broker: Kafka::new(client),
+        broker: Kafka::new(client, log),
         render: Rendered {
             rendering: settings.rendering,
             copy_max_bytes: settings.body_bytes,

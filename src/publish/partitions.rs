@@ -3,15 +3,21 @@
 //!
 //! A thread of its own asks the brokers once a minute, through a client of its own: asking blocks.
 
-use super::metrics::Metrics;
+use super::{client_log::ClientLog, metrics::Metrics};
 use rdkafka::{
-    ClientConfig,
-    producer::{BaseProducer, DefaultProducerContext, Producer, ProducerContext},
+    ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    error::KafkaError,
+    message::DeliveryResult,
+    producer::{BaseProducer, Producer, ProducerContext},
 };
 use std::{
     collections::BTreeMap,
     io,
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
     thread,
     time::Duration,
 };
@@ -32,6 +38,7 @@ impl Watch {
         mut config: ClientConfig,
         topics: Vec<String>,
         metrics: Metrics,
+        log: Arc<ClientLog>,
     ) -> io::Result<Self> {
         // It only asks: it needs no producer id.
         config
@@ -40,19 +47,25 @@ impl Watch {
         let (sender, ended) = sync_channel(1);
         thread::Builder::new()
             .name("livebridge-partitions".into())
-            .spawn(move || run(&config, &topics, &metrics, &ended))?;
+            .spawn(move || run(&config, &topics, &metrics, &log, &ended))?;
         Ok(Self { _ends: sender })
     }
 }
 
-fn run(config: &ClientConfig, topics: &[String], metrics: &Metrics, ended: &Receiver<()>) {
+fn run(
+    config: &ClientConfig,
+    topics: &[String],
+    metrics: &Metrics,
+    log: &Arc<ClientLog>,
+    ended: &Receiver<()>,
+) {
     let mut known = Known::default();
     // The first look is early, so that a change soon after the start is seen, too.
     let mut wait = Duration::from_secs(1);
     while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
         wait = EVERY;
-        if let Ok(client) = config.create() {
-            look::<DefaultProducerContext>(client, topics, metrics, &mut known);
+        if let Ok(client) = config.create_with_context(Asking(Arc::clone(log))) {
+            look(client, topics, metrics, &mut known);
         }
     }
 }
@@ -79,6 +92,25 @@ fn look<C: ProducerContext>(
         }
     }
     drop(client);
+}
+
+/// The context of the client that only asks.
+struct Asking(Arc<ClientLog>);
+
+impl ClientContext for Asking {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.0.line(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.trouble(&error, reason);
+    }
+}
+
+impl ProducerContext for Asking {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
 /// None: nobody knows, or the topic has none.

@@ -62,6 +62,32 @@ const NEVER_GIVE_UP: &str = "a record is tried until Kafka takes it; a timeout n
 const WINDOWS: &str = "it follows from the windows of the lanes";
 const TRANSACTIONS: &str = "transactions belong to delivery = \"exactly-once\", which sets it";
 
+/// What is good for a relay; a user may choose otherwise. By librdkafka's own names, see [`own_name`].
+const FREE: &[(&str, &str)] = &[
+    ("client.id", "livebridge"),
+    ("compression.codec", "lz4"),
+    // A broker that comes back is found within two seconds.
+    ("reconnect.backoff.max.ms", "2000"),
+    // How long an unknown topic may be a topic that was just made.
+    ("topic.metadata.propagation.max.ms", "10000"),
+    ("socket.keepalive.enable", "true"),
+];
+
+/// (other name, librdkafka's own), as far as a user may set them.
+const ALIASES: &[(&str, &str)] = &[
+    ("compression.type", "compression.codec"),
+    ("linger.ms", "queue.buffering.max.ms"),
+    ("sasl.mechanism", "sasl.mechanisms"),
+];
+
+/// librdkafka's own name for a property that has two. One set by both names has either value: properties are applied
+/// in no order.
+#[must_use]
+pub fn own_name(property: &str) -> &str {
+    let found = ALIASES.iter().find(|(other, _)| *other == property);
+    found.map_or(property, |(_, own)| own)
+}
+
 /// Why this librdkafka property can't be set under `kafka.properties`; none if it can.
 #[must_use]
 pub fn refused_property(name: &str) -> Option<&'static str> {
@@ -89,16 +115,14 @@ pub const fn message_max_bytes(body_bytes: usize) -> usize {
 #[must_use]
 pub fn client_config(kafka: &config::Kafka, body_bytes: usize, queue: Queue) -> ClientConfig {
     let mut client = ClientConfig::new();
-    for (name, value) in [
-        ("client.id", "livebridge"),
-        ("compression.codec", "lz4"),
-        // A broker that comes back is found within two seconds.
-        ("reconnect.backoff.max.ms", "2000"),
-        // How long an unknown topic may be a topic that was just made.
-        ("topic.metadata.propagation.max.ms", "10000"),
-        ("socket.keepalive.enable", "true"),
-    ] {
-        client.set(name, value);
+    for (name, value) in FREE {
+        if !kafka
+            .properties
+            .keys()
+            .any(|given| own_name(given) == *name)
+        {
+            client.set(*name, *value);
+        }
     }
     for (name, value) in &kafka.properties {
         client.set(name.as_str(), value.expose());
@@ -169,16 +193,45 @@ mod tests {
         let ours = with(&[]);
         ours.create::<rdkafka::producer::BaseProducer>()
             .expect("librdkafka takes the properties");
-        let free = [
-            "client.id",
-            "compression.codec",
-            "reconnect.backoff.max.ms",
-            "topic.metadata.propagation.max.ms",
-            "socket.keepalive.enable",
-        ];
         for name in ours.config_map().keys() {
             let refused = refused_property(name).is_some();
-            assert_eq!(refused, !free.contains(name), "{name}");
+            let free = FREE.iter().any(|(free, _)| free == name);
+            assert_eq!(refused, !free, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_default_gives_way_to_the_users_choice_by_either_name() {
+        for &(own, ours) in FREE {
+            let theirs = match own {
+                "compression.codec" => "zstd",
+                "socket.keepalive.enable" => "false",
+                _ => "4321",
+            };
+            assert_ne!(ours, theirs);
+            let names = ALIASES.iter().filter(|(_, of)| *of == own);
+            for name in names.map(|(other, _)| *other).chain([own]) {
+                // Again and again: the properties are applied in no order.
+                for _ in 0..20 {
+                    let client = with(&[(name, theirs)]).create_native_config().unwrap();
+                    assert_eq!(client.get(own).unwrap(), theirs, "{name}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn librdkafka_takes_both_names_for_one_property() {
+        for (other, own) in ALIASES {
+            let value = match *other {
+                "compression.type" => "zstd",
+                "sasl.mechanism" => "PLAIN",
+                _ => "77",
+            };
+            let mut client = ClientConfig::new();
+            let client = client.set(*other, value).create_native_config().unwrap();
+            assert_eq!(client.get(own).unwrap(), value, "{other}");
+            assert!(refused_property(other).is_none() && refused_property(own).is_none());
         }
     }
 }

@@ -1,0 +1,179 @@
+//! Copies against librdkafka's mock cluster, and against no Kafka at all.
+
+use super::{super::client_log::tests::logged, *};
+use prometheus::{IntGauge, Registry};
+use rdkafka::{
+    Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::Headers,
+    mocking::MockCluster,
+};
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+struct Rig {
+    registry: Registry,
+    metrics: Metrics,
+    config: ClientConfig,
+}
+
+impl Rig {
+    fn new(servers: &str) -> Self {
+        let registry = Registry::new();
+        let topics = crate::config::Topics {
+            families: std::collections::BTreeMap::new(),
+            quarantine: Some("quarantine".into()),
+            checkpoint: "checkpoint".into(),
+        };
+        let pending = IntGauge::new("pending", "pending").unwrap();
+        let metrics = Metrics::register(&registry, &topics, pending).unwrap();
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", servers)
+            .set("enable.idempotence", "true");
+        Self {
+            registry,
+            metrics,
+            config,
+        }
+    }
+
+    fn courier(&self) -> (SyncSender<Message>, Courier) {
+        let (sender, waiting) = sync_channel(WAITING_MAX);
+        let log = Arc::new(ClientLog::default());
+        let courier = Courier::new(self.config.clone(), self.metrics.clone(), log, waiting);
+        (sender, courier)
+    }
+
+    fn dropped(&self) -> f64 {
+        let families = self.registry.gather();
+        let family = families
+            .iter()
+            .find(|f| f.name() == "livebridge_quarantine_copies_dropped_total");
+        family.unwrap().get_metric()[0].get_counter().get_value()
+    }
+}
+
+fn copy(id: &str) -> Message {
+    Message {
+        topic: "quarantine".into(),
+        key: Some(b"stream".to_vec()),
+        headers: vec![("ce_id", id.as_bytes().to_vec().into())],
+        payload: b"{}".to_vec(),
+    }
+}
+
+/// The `ce_id`s that the topic holds, in order.
+fn arrived(servers: &str, count: usize) -> Vec<String> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .set("group.id", "reader")
+        .create()
+        .unwrap();
+    let mut places = TopicPartitionList::new();
+    places
+        .add_partition_offset("quarantine", 0, Offset::Beginning)
+        .unwrap();
+    consumer.assign(&places).unwrap();
+    let (mut ids, since) = (Vec::new(), Instant::now());
+    while ids.len() < count {
+        assert!(since.elapsed() < PATIENCE, "only {ids:?}");
+        if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
+            let header = message.headers().unwrap().get(0);
+            ids.push(String::from_utf8(header.value.unwrap().to_vec()).unwrap());
+        }
+    }
+    ids
+}
+
+#[test]
+fn copies_arrive_and_more_than_may_be_under_way_wait_their_turn() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("quarantine", 1, 1).unwrap();
+    let rig = Rig::new(&cluster.bootstrap_servers());
+    let log = Arc::new(ClientLog::default());
+    let copies = KafkaCopies::start(rig.config.clone(), rig.metrics.clone(), log).unwrap();
+    let ids: Vec<_> = (0..WAITING_MAX + 100).map(|n| n.to_string()).collect();
+    for id in &ids {
+        let since = Instant::now();
+        while !copies.offer(copy(id)) {
+            assert!(since.elapsed() < PATIENCE);
+            thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+    assert_eq!(arrived(&cluster.bootstrap_servers(), ids.len()), ids);
+    assert_eq!(rig.dropped(), 0.0);
+}
+
+#[test]
+fn a_kafka_that_is_down_is_told_of_once_and_its_events_are_no_copies() {
+    // Nobody listens on the discard port.
+    let rig = Rig::new("127.0.0.1:9");
+    let (sender, mut courier) = rig.courier();
+    sender.send(copy("a")).unwrap();
+    let text = logged(|| {
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_secs(3) {
+            courier.send_waiting();
+            courier.listen();
+        }
+    });
+    let open = courier.open.as_ref().unwrap();
+    assert_eq!(open.under_way.count(), 1);
+    // Nothing has piled up: it is the copy, and perhaps what came just now.
+    assert!(open.producer.in_flight_count() <= 3);
+    assert!(!text.contains("ERROR"), "{text}");
+    assert_eq!(text.matches("AllBrokersDown").count(), 1, "{text}");
+    assert!(text.lines().count() <= 6, "{text}");
+    assert_eq!(rig.dropped(), 0.0);
+    // The end: it is given up, and that is said once.
+    let text = logged(|| courier.close());
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert_eq!(rig.dropped(), 1.0);
+}
+
+#[test]
+fn a_copy_that_is_refused_is_counted_and_logged_once() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("quarantine", 1, 1).unwrap();
+    let mut rig = Rig::new(&cluster.bootstrap_servers());
+    rig.config.set("message.max.bytes", "1000");
+    let (_, mut courier) = rig.courier();
+    let mut large = copy("large");
+    large.payload = vec![b'x'; 5000];
+    let text = logged(|| courier.send(&large));
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains("large") && text.contains("WARN"), "{text}");
+    assert_eq!(rig.dropped(), 1.0);
+    // The producer has taken no harm.
+    courier.send(&copy("next"));
+    let since = Instant::now();
+    while courier.open.as_ref().unwrap().under_way.count() > 0 {
+        assert!(since.elapsed() < PATIENCE);
+        courier.listen();
+    }
+    assert_eq!(arrived(&cluster.bootstrap_servers(), 1), ["next"]);
+    assert_eq!(rig.dropped(), 1.0);
+}
+
+#[test]
+fn a_producer_goes_when_its_last_copy_is_reported_and_none_comes_for_a_while() {
+    let under_way = UnderWay::default();
+    under_way.began();
+    assert!(!under_way.is_over(LINGER * 100));
+    under_way.ended();
+    assert!(!under_way.is_over(Duration::ZERO));
+    assert!(under_way.is_over(LINGER));
+}
+
+#[test]
+fn no_more_copies_are_under_way_than_may_be() {
+    let under_way = UnderWay::default();
+    for _ in 0..IN_FLIGHT_MAX {
+        assert!(under_way.has_room());
+        under_way.began();
+    }
+    assert!(!under_way.has_room());
+    under_way.ended();
+    assert!(under_way.has_room());
+}
