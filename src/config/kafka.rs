@@ -1,11 +1,12 @@
 //! `kafka.properties.*`: which librdkafka properties a user may set, and which ones the promise depends on.
 
 use super::{
-    Secret,
+    Config, Secret,
     layers::{Layers, article},
 };
+use crate::publish::{own_name, try_client};
 use rdkafka::{ClientConfig, error::KafkaError, types::RDKafkaConfRes};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::Value;
 
 /// Names, or beginnings of names, that the publisher has no say in, and why the user can't set them.
@@ -33,9 +34,13 @@ pub fn refused_property(name: &str) -> Option<&'static str> {
 /// are among them.
 pub(super) fn properties(layers: &mut Layers<'_>) -> BTreeMap<String, Secret> {
     let mut properties = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for (name, value) in std::mem::take(&mut layers.properties) {
         let checked = match refused_property(&name) {
             Some(reason) => Err(format!("can't be set: {reason}")),
+            None if !seen.insert(own_name(&name).to_owned()) => {
+                Err("is another name of a property that is set, too; keep one of them".into())
+            }
             None => text(&value).and_then(|text| known_to_librdkafka(&name, text)),
         };
         match checked {
@@ -73,6 +78,79 @@ fn known_to_librdkafka(name: &str, value: String) -> Result<Secret, String> {
         }
         Err(_) => Err("librdkafka refuses the value; see its CONFIGURATION.md".into()),
     }
+}
+
+/// Notes what no look at a single property shows: a file that isn't there, credentials that are missing. Makes a
+/// client from all of them and reaches for no broker.
+pub(super) fn check_together(layers: &mut Layers<'_>, config: &Config) {
+    let given = &config.kafka.properties;
+    let faulty = |fault: &super::Fault| fault.setting.starts_with("kafka.properties");
+    if given.is_empty() || layers.faults.iter().any(faulty) {
+        return;
+    }
+    let tried = try_client(&config.kafka, &config.topics, config.limits.body_bytes);
+    if let Err(error) = tried {
+        let problem = match &error {
+            KafkaError::ClientConfig(_, _, name, _) => complaint(name),
+            other => complaint(&other.to_string()),
+        };
+        layers.fault(layers.in_file("kafka.properties"), problem);
+    }
+}
+
+/// Bits of librdkafka's and OpenSSL's messages, in lower case, and what they mean.
+const MEANINGS: &[(&str, &str)] = &[
+    ("no such file", "there is no such file"),
+    ("permission denied", "the file can't be read"),
+    ("must be set", "must be set"),
+    ("mandatory", "something else must be set, too"),
+    ("mutually exclusive", "exclude each other"),
+    ("must be >=", "is too small beside the other"),
+    (
+        "no provider for sasl",
+        "this build has no such SASL mechanism",
+    ),
+    ("pem", "isn't in PEM format"),
+    ("decrypt", "can't be decrypted with the password given"),
+    ("no cipher match", "names no cipher that there is"),
+];
+
+/// librdkafka's complaint without its text, which may quote a value, or a part of one: the properties that it names,
+/// and what it says of them as far as it's known here.
+fn complaint(text: &str) -> String {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_'));
+    let names: BTreeSet<_> = words
+        .map(|word| word.trim_matches('.'))
+        .filter(|word| word.contains('.') && is_property(word))
+        .collect();
+    let text = text.to_ascii_lowercase();
+    let meaning = MEANINGS.iter().find(|(bit, _)| text.contains(bit));
+    let unknown = if names.iter().any(|name| name.ends_with(".location")) {
+        "is the file there, may it be read, does it hold what it should?"
+    } else {
+        "what it says of them may quote values and isn't shown"
+    };
+    let meaning = meaning.map_or(unknown, |(_, meaning)| meaning);
+    let names = if names.is_empty() {
+        "without a name".into()
+    } else {
+        Vec::from_iter(names).join(", ")
+    };
+    format!(
+        "librdkafka can't use these together; it complains about: {names} ({meaning}); see its CONFIGURATION.md"
+    )
+}
+
+fn is_property(name: &str) -> bool {
+    // Whatever it says of the value.
+    let set = ClientConfig::new().set(name, "0").create_native_config();
+    !matches!(
+        set,
+        Err(KafkaError::ClientConfig(
+            RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN,
+            ..
+        ))
+    )
 }
 
 #[cfg(test)]
@@ -118,5 +196,22 @@ mod tests {
                 "{problem}"
             );
         }
+    }
+
+    #[test]
+    fn a_complaint_names_properties_and_quotes_nothing() {
+        let text = "ssl.ca.location failed: error:80000002:system library::No such file or directory: \
+                    calling fopen(/run/hunter2.pem, r)";
+        let shown = complaint(text);
+        assert!(
+            shown.contains("ssl.ca.location") && shown.contains("no such file"),
+            "{shown}"
+        );
+        assert!(!shown.contains("hunter2"), "{shown}");
+        let shown = complaint("Unrecognized sasl.oauthbearer.config beginning at: hunter2.x=y");
+        assert!(
+            shown.contains("sasl.oauthbearer.config") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 }

@@ -44,7 +44,8 @@ pub fn load(flags: &Flags, surroundings: &Surroundings<'_>) -> Result<Loaded, Fa
     assemble(Layers::new(flags, surroundings), surroundings)
 }
 
-/// The same for a command that takes no callbacks: a source without a key is no fault, and no key file is read.
+/// The same for a command that only looks into a spool: a source without a key is no fault, no key file is read, and
+/// no Kafka client is tried.
 ///
 /// # Errors
 /// As [`load`].
@@ -103,6 +104,10 @@ fn assemble(mut layers: Layers<'_>, surroundings: &Surroundings<'_>) -> Result<L
         ),
     };
     let config = relations::check(l, config);
+    // Without keys, a spool is looked into: maybe not where the brokers' certificates are.
+    if l.keys_needed {
+        kafka::check_together(l, &config);
+    }
     if layers.faults.is_empty() {
         Ok(Loaded {
             config,

@@ -167,3 +167,49 @@ fn librdkafka_properties_are_taken_with_dots_or_quotes() {
     let names: Vec<_> = config.kafka.properties.keys().map(String::as_str).collect();
     assert_eq!(names, ["linger.ms", "sasl.password", "security.protocol"]);
 }
+
+#[test]
+fn properties_that_librdkafka_cannot_use_together_are_a_fault_without_their_values() {
+    let missing = format!("/nowhere/{SECRET}.pem");
+    for (text, named, meant) in [
+        (
+            format!("security.protocol = \"ssl\"\nssl.ca.location = \"{missing}\"\n"),
+            "ssl.ca.location",
+            "file",
+        ),
+        (
+            "security.protocol = \"sasl_ssl\"\nsasl.mechanism = \"PLAIN\"\n".into(),
+            "sasl.password, sasl.username",
+            "must be set",
+        ),
+        (
+            format!("security.protocol = \"ssl\"\nssl.key.pem = \"{SECRET}\"\n"),
+            "ssl.key.pem",
+            "PEM",
+        ),
+    ] {
+        let world = World::with_key().toml(&format!("[kafka.properties]\n{text}"));
+        let fault = world.fault();
+        assert!(
+            fault.starts_with("kafka.properties in settings.toml: ")
+                && fault.contains(named)
+                && fault.contains(meant),
+            "{fault}"
+        );
+    }
+    let fine =
+        "security.protocol = \"sasl_ssl\"\nsasl.mechanism = \"PLAIN\"\nsasl.username = \"me\"\n";
+    World::with_key()
+        .toml(&format!(
+            "[kafka.properties]\n{fine}sasl.password = \"{SECRET}\"\n"
+        ))
+        .config();
+}
+
+#[test]
+fn one_property_by_two_names_is_a_fault() {
+    let fault = World::with_key()
+        .toml("[kafka.properties]\nlinger.ms = 5\nqueue.buffering.max.ms = 50\n")
+        .fault();
+    assert!(fault.contains("is another name"), "{fault}");
+}
