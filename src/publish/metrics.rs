@@ -1,17 +1,18 @@
 //! What the publisher counts. Every fixed combination of labels exists at 0 from the start.
 
-use super::classify::{Code, Refusal};
+use super::classify::{Class, Code, NAMED, Refusal};
 use crate::{callback::names::Family, clock::Millis, config::Topics};
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, core::Collector,
 };
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// See the module. Clones share the counters.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    published: IntCounterVec,
+    /// By topic, resolved once: it counts each record.
+    published: Arc<[(String, IntCounter)]>,
     replayed: IntCounterVec,
     requeued: IntCounterVec,
     quarantined: IntCounterVec,
@@ -38,13 +39,19 @@ impl Metrics {
         topics: &Topics,
         pending: IntGauge,
     ) -> prometheus::Result<Self> {
+        let published = labelled(
+            registry,
+            "published_total",
+            "Records acked by Kafka, once each.",
+            &["topic"],
+        )?;
+        let names: BTreeSet<_> = topics.families.values().cloned().collect();
+        let published = names.into_iter().map(|topic| {
+            let counter = published.with_label_values(&[&topic]);
+            (topic, counter)
+        });
         let metrics = Self {
-            published: labelled(
-                registry,
-                "published_total",
-                "Records acked by Kafka, once each.",
-                &["topic"],
-            )?,
+            published: published.collect(),
             replayed: labelled(registry, "replayed_total", "Records replayed.", &["topic"])?,
             requeued: labelled(
                 registry,
@@ -126,22 +133,23 @@ impl Metrics {
             )?,
             pending,
         };
-        metrics.at_zero(topics);
+        metrics.at_zero();
         Ok(metrics)
     }
 
-    fn at_zero(&self, topics: &Topics) {
-        let names: BTreeSet<_> = topics.families.values().collect();
-        for topic in names {
-            for counter in [
-                &self.published,
-                &self.replayed,
-                &self.requeued,
-                &self.partitions_changed,
-            ] {
+    fn at_zero(&self) {
+        for (topic, _) in self.published.iter() {
+            for counter in [&self.replayed, &self.requeued, &self.partitions_changed] {
                 counter.with_label_values(&[topic]);
             }
             self.blocked.with_label_values(&[topic]).set(0);
+            // What somebody must act on, so that an alert sees the first one; the many codes that pass by themselves
+            // come when they happen.
+            for code in NAMED {
+                if let Class::Blocked | Class::Poison(_) = code.class() {
+                    self.of_error(topic, *code);
+                }
+            }
         }
         for reason in ["untypable"].into_iter().chain(
             [
@@ -160,7 +168,10 @@ impl Metrics {
     }
 
     pub(super) fn published(&self, topic: &str, took: Duration) {
-        self.published.with_label_values(&[topic]).inc();
+        let counter = self.published.iter().find(|(known, _)| known == topic);
+        if let Some((_, counter)) = counter {
+            counter.inc();
+        }
         self.end_to_end.observe(took.as_secs_f64());
         self.pending.dec();
     }
@@ -193,8 +204,12 @@ impl Metrics {
     }
 
     pub(super) fn failed(&self, topic: &str, code: Code) {
+        self.of_error(topic, code).inc();
+    }
+
+    fn of_error(&self, topic: &str, code: Code) -> IntCounter {
         let labels = [topic, code.class().label(), code.label()];
-        self.errors.with_label_values(&labels).inc();
+        self.errors.with_label_values(&labels)
     }
 
     pub(super) fn sent_again(&self) {
@@ -238,4 +253,69 @@ fn labelled(
 ) -> prometheus::Result<IntCounterVec> {
     let opts = Opts::new(format!("livebridge_{name}"), help);
     plain(registry, IntCounterVec::new(opts, labels)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn text(registry: &Registry) -> String {
+        String::from_utf8(crate::metrics::encode(registry).unwrap()).unwrap()
+    }
+
+    fn registered() -> (Registry, Metrics) {
+        let registry = Registry::new();
+        let topics = Topics {
+            families: BTreeMap::from([
+                (Family::Recording, "a".to_owned()),
+                (Family::RecordingStatus, "a".to_owned()),
+                (Family::Stream, "b".to_owned()),
+            ]),
+            quarantine: None,
+            checkpoint: "c".into(),
+        };
+        let pending = IntGauge::new("pending", "pending").unwrap();
+        let metrics = Metrics::register(&registry, &topics, pending).unwrap();
+        (registry, metrics)
+    }
+
+    #[test]
+    fn errors_that_somebody_must_act_on_are_there_at_0_from_the_start() {
+        let (registry, metrics) = registered();
+        let before = text(&registry);
+        assert!(before.contains("# TYPE livebridge_publish_errors_total counter"));
+        for class in ["blocked", "poison"] {
+            assert!(before.contains(&format!(
+                "livebridge_publish_errors_total{{class=\"{class}\",code="
+            )));
+        }
+        assert!(!before.contains("class=\"retriable\""));
+        metrics.failed("a", Code(3));
+        metrics.failed("a", Code(7));
+        let after = text(&registry);
+        let line = |class, code| {
+            format!(
+                "livebridge_publish_errors_total{{class=\"{class}\",code=\"{code}\",topic=\"a\"}} 1"
+            )
+        };
+        assert!(after.contains(&line("blocked", "UNKNOWN_TOPIC_OR_PART")));
+        assert!(after.contains(&line("retriable", "REQUEST_TIMED_OUT")));
+    }
+
+    #[test]
+    fn each_topic_counts_apart_and_families_of_one_topic_together() {
+        let (registry, metrics) = registered();
+        metrics.published("a", Duration::ZERO);
+        metrics.published("a", Duration::ZERO);
+        metrics.published("nowhere", Duration::ZERO);
+        let text = text(&registry);
+        for line in [
+            "livebridge_published_total{topic=\"a\"} 2",
+            "livebridge_published_total{topic=\"b\"} 0",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        assert!(!text.contains("nowhere"));
+    }
 }
