@@ -4,6 +4,7 @@
 //! Whatever the seed: nothing is skipped, the checkpoint never passes what isn't settled, first appearances per topic
 //! and key are in order, only what was refused alone is set aside, and in the end everything is settled.
 
+mod parts;
 mod world;
 
 use super::{
@@ -19,9 +20,10 @@ use crate::{
     config::Topics,
     spool::Seq,
 };
+use parts::{FakeBroker, FakeCopies, FakeOutlet, FakeRender, Post};
 use prometheus::{IntGauge, Registry};
 use std::{sync::Arc, time::Duration};
-use world::{FakeBroker, FakeCopies, FakeOutlet, FakeRender, Fate, World, WorldRef};
+use world::{Fate, World, WorldRef};
 
 /// A seed that ever failed is copied here and stays.
 const FAILED_BEFORE: &[u64] = &[];
@@ -113,7 +115,7 @@ fn start(world: &WorldRef) -> (Sim, Registry, u64) {
         broker: FakeBroker(Arc::clone(world)),
         render: FakeRender(Arc::clone(world)),
         copies: Box::new(FakeCopies),
-        reports: Arc::new(world::Post),
+        reports: Arc::new(Post),
         clock: Arc::new(Noon),
         metrics: Metrics::register(&registry, &topics(), pending).unwrap(),
     };

@@ -1,23 +1,19 @@
-//! What lies around the simulated publisher: a spool in memory, and a Kafka with moods.
+//! The world around the simulated publisher: what its spool holds, and a Kafka with moods. `parts` is the publisher's
+//! way to it.
 
 use super::Dice;
 use crate::{
     callback::names::{Family, SourceName},
     clock::Millis,
     publish::{
-        broker::{Broker, Enqueued, OpenError, Producer},
         classify::Code,
-        copies::Copies,
-        mailbox::{Mail, ProducerId, Report, Reports, Ticket},
-        message::Message,
+        mailbox::{Mail, ProducerId, Report, Ticket},
         plan::Tick,
-        publisher::Render,
     },
-    spool::{CeId, Cursor, Envelope, Next, Outlet, QuarantineError, Reason, Record, Seq, Settled},
+    spool::{CeId, Envelope, Record, Seq, Settled},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
     sync::{Arc, Mutex},
 };
 
@@ -46,34 +42,34 @@ const RETRIABLE: [i32; 8] = [-192, -195, -148, -150, 7, 19, 45, 77_777];
 const TOPIC_GONE: [i32; 3] = [3, 29, -188];
 
 /// (topic, key): a partition holds one key here, so that order per partition is order per key.
-type Place = (String, u64);
+pub(super) type Place = (String, u64);
 
 #[derive(Debug, Default)]
-struct Held {
-    queues: BTreeMap<Place, Vec<Ticket>>,
+pub(super) struct Held {
+    pub(super) queues: BTreeMap<Place, Vec<Ticket>>,
     /// Failed; takes nothing more to the broker.
-    dead: bool,
+    pub(super) dead: bool,
     /// Purged by the publisher.
-    closing: bool,
+    pub(super) closing: bool,
 }
 
 pub(super) struct World {
     pub(super) now: Tick,
-    records: Vec<(Record, Fate)>,
-    checkpoint: Settled,
-    aside: BTreeSet<Seq>,
+    pub(super) records: Vec<(Record, Fate)>,
+    pub(super) checkpoint: Settled,
+    pub(super) aside: BTreeSet<Seq>,
     acked: BTreeSet<Seq>,
     discarded_or_corrupt: BTreeSet<Seq>,
-    corrupt_seen: BTreeSet<Seq>,
+    pub(super) corrupt_seen: BTreeSet<Seq>,
     log: BTreeMap<Place, Vec<Seq>>,
-    producers: BTreeMap<ProducerId, Held>,
+    pub(super) producers: BTreeMap<ProducerId, Held>,
     mail: Vec<Report>,
     closed: Vec<ProducerId>,
     fatal: Vec<(ProducerId, Code)>,
-    gone: BTreeSet<&'static str>,
-    no_room: bool,
+    pub(super) gone: BTreeSet<&'static str>,
+    pub(super) no_room: bool,
     rough: u64,
-    calm: bool,
+    pub(super) calm: bool,
 }
 
 impl World {
@@ -150,7 +146,7 @@ impl World {
         seq.0 * 7 % 3
     }
 
-    fn place(&self, ticket: Ticket) -> Place {
+    pub(super) fn place(&self, ticket: Ticket) -> Place {
         let topic = FAMILIES
             .iter()
             .find(|(f, _)| *f == ticket.family)
@@ -340,196 +336,5 @@ impl World {
             let firsts: Vec<_> = log.iter().filter(|seq| seen.insert(**seq)).collect();
             assert!(firsts.is_sorted(), "seed {seed}: {place:?} {firsts:?}");
         }
-    }
-}
-
-pub(super) struct Post;
-
-impl Reports for Post {
-    fn report(&self, _: Report) {}
-    fn trouble(&self, _: ProducerId, _: Code, _: &str) {}
-    fn closed(&self, _: ProducerId) {}
-}
-
-pub(super) struct FakeBroker(pub(super) WorldRef);
-
-pub(super) struct FakeProducer {
-    id: ProducerId,
-    world: WorldRef,
-}
-
-impl Broker for FakeBroker {
-    type Producer = FakeProducer;
-
-    fn open(&self, id: ProducerId, _: Arc<dyn Reports>) -> Result<FakeProducer, OpenError> {
-        let mut world = self.0.lock().unwrap();
-        if !world.calm && world.now.as_millis().is_multiple_of(7) {
-            return Err(OpenError("a bad day".into()));
-        }
-        world.producers.insert(id, Held::default());
-        Ok(FakeProducer {
-            id,
-            world: Arc::clone(&self.0),
-        })
-    }
-}
-
-impl Producer for FakeProducer {
-    fn enqueue(&self, message: &Message, ticket: Ticket) -> Enqueued {
-        let mut world = self.world.lock().unwrap();
-        if !world.calm && world.now.as_millis().is_multiple_of(11) {
-            return Enqueued::Full;
-        }
-        if world.gone.contains(&*message.topic) && world.now.as_millis().is_multiple_of(3) {
-            return Enqueued::Refused(Code(-188));
-        }
-        let place = world.place(ticket);
-        let held = world
-            .producers
-            .get_mut(&self.id)
-            .expect("a producer that is open");
-        assert!(!held.closing, "enqueued into a producer that closes");
-        if held.dead {
-            return Enqueued::Refused(Code(-150));
-        }
-        held.queues.entry(place).or_default().push(ticket);
-        Enqueued::Taken
-    }
-
-    fn close(self) {}
-}
-
-impl Drop for FakeProducer {
-    fn drop(&mut self) {
-        if let Ok(mut world) = self.world.lock()
-            && let Some(held) = world.producers.get_mut(&self.id)
-        {
-            held.closing = true;
-        }
-    }
-}
-
-pub(super) struct FakeCopies;
-
-impl Copies for FakeCopies {
-    fn offer(&self, _: Message) -> bool {
-        true
-    }
-}
-
-pub(super) struct FakeRender(pub(super) WorldRef);
-
-impl Render for FakeRender {
-    fn message(&self, record: &Record, topic: &Arc<str>) -> Result<Message, Reason> {
-        if self.0.lock().unwrap().fate(record.seq) == Fate::Untypable {
-            return Err(Reason {
-                label: "untypable",
-                detail: "made so".into(),
-                topic: topic.to_string(),
-            });
-        }
-        Ok(Message {
-            topic: Arc::clone(topic),
-            key: None,
-            headers: Vec::new(),
-            payload: Vec::new(),
-        })
-    }
-
-    fn quarantine_copy(&self, _: &Record, _: &Reason) -> Option<Message> {
-        None
-    }
-}
-
-pub(super) struct FakeOutlet(pub(super) WorldRef);
-
-pub(super) struct FakeCursor {
-    world: WorldRef,
-    passed: Seq,
-}
-
-impl Cursor for FakeCursor {
-    fn passed(&self) -> Seq {
-        self.passed
-    }
-
-    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Next> {
-        let mut world = self.world.lock().unwrap();
-        while self.passed < limit.min(world.durable_end()) {
-            self.passed = self.passed.next();
-            let (record, fate) = &world.records[self.passed.0 as usize - 1];
-            if !wanted(record.envelope.family) {
-                continue;
-            }
-            if *fate == Fate::Corrupt {
-                let (seq, family) = (record.seq, record.envelope.family);
-                if seq > world.checkpoint.of(family) {
-                    world.corrupt_seen.insert(seq);
-                }
-                return Ok(Next::Corrupt { seq, family });
-            }
-            return Ok(Next::Record(record.clone()));
-        }
-        Ok(Next::End)
-    }
-}
-
-impl Outlet for FakeOutlet {
-    type Cursor = FakeCursor;
-
-    fn cursor(&self, after: Seq) -> FakeCursor {
-        FakeCursor {
-            world: Arc::clone(&self.0),
-            passed: after,
-        }
-    }
-
-    fn durable_end(&self) -> Seq {
-        self.0.lock().unwrap().durable_end()
-    }
-
-    fn settled_at_start(&self) -> Settled {
-        self.0.lock().unwrap().checkpoint
-    }
-
-    fn checkpoint(&mut self, settled: &Settled) -> io::Result<()> {
-        let mut world = self.0.lock().unwrap();
-        assert!(
-            settled.most() <= world.durable_end(),
-            "the checkpoint leads"
-        );
-        let before = world.checkpoint;
-        for (record, _) in &world.records[before.least().0 as usize..] {
-            let family = record.envelope.family;
-            if (before.of(family)..=settled.of(family)).contains(&record.seq)
-                && record.seq > before.of(family)
-            {
-                assert!(
-                    world.is_settled(record.seq),
-                    "the checkpoint passed {}",
-                    record.seq
-                );
-            }
-        }
-        for &family in Family::ALL {
-            assert!(
-                settled.of(family) >= world.checkpoint.of(family),
-                "it went back"
-            );
-        }
-        world.checkpoint = *settled;
-        Ok(())
-    }
-
-    fn quarantine(&mut self, record: &Record, _: &Reason) -> Result<(), QuarantineError> {
-        let mut world = self.0.lock().unwrap();
-        if world.no_room {
-            return Err(QuarantineError::Full {
-                bytes: 1,
-                max_bytes: 1,
-            });
-        }
-        world.aside.insert(record.seq);
-        Ok(())
     }
 }
