@@ -215,6 +215,11 @@ fn signs_and_verifies_the_published_vectors() {
         (0, "t=1545030873\nsign=ca3e25e5dc17a6f9909a9ae7281e300d\n")
     );
     assert!(run(&["sign", "test"]).out.starts_with("t="));
+    let zeros = run(&["sign", "test", "01545030873"]).out;
+    assert!(
+        zeros.starts_with("t=01545030873\n") && !zeros.contains("ca3e25e5dc17a6f9909a9ae7281e300d"),
+        "{zeros}"
+    );
 
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("callback.json");
@@ -268,6 +273,12 @@ fn signs_and_verifies_the_published_vectors() {
         .code,
         64
     );
+}
+
+#[test]
+fn sign_shows_no_key_when_its_arguments_are_swapped() {
+    let seen = run(&["sign", "1750000000", SECRET]);
+    assert_eq!((seen.code, seen.err.contains("KEY first")), (64, true));
 }
 
 #[test]

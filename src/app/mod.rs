@@ -198,8 +198,11 @@ pub fn serve(config: &Config, warnings: &[String]) -> Result<(), Fault> {
     // A thread that hangs in the disk must not keep the process from ending.
     runtime.shutdown_background();
     match ended {
-        Ok(Ended { left: 0 }) => tracing::info!("stopped; nothing is left to publish"),
-        Ok(Ended { left }) => {
+        Ok(None) => tracing::info!(
+            "stopped before the spool was open; the next run publishes what is in it"
+        ),
+        Ok(Some(Ended { left: 0 })) => tracing::info!("stopped; nothing is left to publish"),
+        Ok(Some(Ended { left })) => {
             tracing::info!(
                 left,
                 "stopped; the next run publishes what is left in the spool"
@@ -210,7 +213,8 @@ pub fn serve(config: &Config, warnings: &[String]) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn serve_until_asked(config: &Config) -> Result<Ended, Fault> {
+/// None if it was asked to stop before it knew what the spool holds.
+async fn serve_until_asked(config: &Config) -> Result<Option<Ended>, Fault> {
     let signals = Signals::install().map_err(|source| Fault::Process {
         doing: "catching signals",
         source,
@@ -226,10 +230,10 @@ async fn serve_until_asked(config: &Config) -> Result<Ended, Fault> {
     let relay = tokio::select! {
         relay = Relay::start(config, listeners, Arc::new(SystemClock)) => relay?,
         // Nothing was accepted yet, so nothing has to be drained.
-        () = &mut asked => return Ok(Ended { left: 0 }),
+        () = &mut asked => return Ok(None),
     };
     let hang_up = tokio::spawn(hang_up.notify(relay.reload()));
     let ended = relay.run(config.drain, asked).await;
     hang_up.abort();
-    ended
+    ended.map(Some)
 }

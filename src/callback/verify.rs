@@ -11,7 +11,7 @@ mod tencent_css;
 mod volcengine_live;
 
 pub use explain::Explanation;
-pub use key_and_t::sign;
+pub use key_and_t::{sign, sign_text};
 pub use keys::Keys;
 pub use request::Request;
 pub use tencent_css::TencentCss;

@@ -15,6 +15,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
 };
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -44,6 +45,18 @@ pub(super) struct Cluster {
     admin: AdminClient<DefaultClientContext>,
     runtime: Runtime,
     servers: String,
+    /// A request was not answered in time: another topic's would only take as long again.
+    gave_up: Cell<bool>,
+    timeout: Duration,
+}
+
+/// Whether nobody answered, rather than refused.
+fn is_timeout(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{OperationTimedOut, RequestTimedOut};
+    matches!(
+        error,
+        KafkaError::AdminOp(OperationTimedOut | RequestTimedOut)
+    )
 }
 
 /// The properties of the user's, and what our own clients always set.
@@ -72,6 +85,8 @@ impl Cluster {
             admin,
             runtime,
             servers,
+            gave_up: Cell::new(false),
+            timeout: TIMEOUT,
         })
     }
 
@@ -124,10 +139,14 @@ impl Cluster {
 
     /// The settings of a topic or a broker; none if we may not read them.
     pub(super) fn settings(&self, of: &ResourceSpecifier<'_>) -> Option<BTreeMap<String, String>> {
-        let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+        let options = AdminOptions::new().request_timeout(Some(self.timeout));
+        if self.gave_up.get() {
+            return None;
+        }
         let answer = self
             .runtime
             .block_on(self.admin.describe_configs([of], &options))
+            .inspect_err(|e| self.gave_up.set(is_timeout(e)))
             .ok()?;
         let resource = answer.into_iter().next()?.ok()?;
         let expected = matches!(
@@ -156,11 +175,17 @@ impl Cluster {
                 .collect(),
         };
         let options = AdminOptions::new()
-            .request_timeout(Some(TIMEOUT))
-            .operation_timeout(Some(TIMEOUT));
+            .request_timeout(Some(self.timeout))
+            .operation_timeout(Some(self.timeout));
+        if self.gave_up.get() {
+            return Err(
+                "not tried, since the brokers didn't answer the last request in time".into(),
+            );
+        }
         let answer = self
             .runtime
-            .block_on(self.admin.create_topics([&topic], &options));
+            .block_on(self.admin.create_topics([&topic], &options))
+            .inspect_err(|e| self.gave_up.set(is_timeout(e)));
         match answer.map_err(|e| e.to_string())?.into_iter().next() {
             Some(Ok(_)) => Ok(false),
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(true),
@@ -255,4 +280,34 @@ pub(super) fn probe(
         });
     }
     Ok(outcomes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    /// Takes connections and never says a word.
+    #[test]
+    fn brokers_that_dont_answer_are_asked_once_and_not_once_a_topic() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let kafka = Kafka {
+            bootstrap_servers: silent.local_addr().unwrap().to_string(),
+            properties: [("log_level".to_owned(), Secret::new("0"))].into(),
+        };
+        let mut cluster = Cluster::connect(&kafka).unwrap();
+        cluster.timeout = Duration::from_millis(200);
+        let wanted = Wanted {
+            name: "live.x".into(),
+            partitions: None,
+            replication_factor: None,
+            settings: Vec::new(),
+        };
+        let first = cluster.create(&wanted).unwrap_err();
+        assert!(!first.contains("not tried"), "{first}");
+        let second = cluster.create(&wanted).unwrap_err();
+        assert!(second.contains("not tried"), "{first}; {second}");
+        let topic = ResourceSpecifier::Topic("live.x");
+        assert_eq!(cluster.settings(&topic), None);
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{Failure, Outcome, settings::print};
 use crate::{
-    callback::verify::sign,
+    callback::verify::sign_text,
     clock::{Clock, SystemClock},
 };
 
@@ -23,17 +23,20 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     let t = match &args.t {
+        // Signed as the text that it is: a leading zero counts.
         Some(t) if (1..=19).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit()) => {
-            t.parse().map_err(Failure::failed)?
+            t.clone()
         }
-        Some(t) => {
-            return Err(Failure::Usage(format!(
-                "T is {t:?}; write 1 to 19 digits: seconds since the epoch"
-            )));
+        // Not quoted: whoever swaps the two has written the key here.
+        Some(_) => {
+            return Err(Failure::Usage(
+                "T is not 1 to 19 digits, seconds since the epoch (not shown: it may be a key); write KEY first, then T"
+                    .into(),
+            ));
         }
-        None => expiry(),
+        None => expiry().to_string(),
     };
-    print(&format!("t={t}\nsign={}\n", sign(&args.key, t)))
+    print(&format!("t={t}\nsign={}\n", sign_text(&args.key, &t)))
 }
 
 /// The `t` that the sender would write now.

@@ -62,9 +62,9 @@ impl<'a> Layers<'a> {
         let known: Vec<_> = reference::all().filter_map(|s| s.env).collect();
         for (name, value) in &environment.0 {
             if !known.contains(&name.as_str()) {
-                let near = reference::nearest(name, known.iter().copied()).unwrap_or_default();
+                let near = near(reference::nearest(name, known.iter().copied()));
                 self.warnings.push(format!(
-                    "{name} in the environment is not a setting and is ignored (the nearest is {near})"
+                    "{name} in the environment is not a setting and is ignored ({near})"
                 ));
                 continue;
             }
@@ -151,10 +151,10 @@ impl<'a> Layers<'a> {
             .map(|s| s.toml)
             .chain(tables)
             .filter(|known| !known.is_empty());
-        let near = reference::nearest(path, known).unwrap_or_default();
+        let near = near(reference::nearest(path, known));
         self.fault(
             self.in_file(path),
-            format!("there is no such setting; the nearest is {near}"),
+            format!("there is no such setting; {near}"),
         );
     }
 
@@ -269,6 +269,14 @@ impl<'a> Layers<'a> {
         }
         texts
     }
+}
+
+/// For a sentence about an unknown name.
+pub(super) fn near(name: Option<&str>) -> String {
+    name.map_or_else(
+        || "none is near it".into(),
+        |name| format!("the nearest is {name}"),
+    )
 }
 
 /// The texts of a list; none if it is anything else, or holds an empty text.

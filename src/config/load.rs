@@ -9,8 +9,8 @@ use super::{
     sources::sources,
     tls::{self, Pem},
     values::{
-        address, bootstrap_servers, count, count_or_off, duration, log_filter, path, size, topic,
-        topic_or_off, word,
+        address, bootstrap_servers, count, count_or_off, duration, log_filter, path, size,
+        topic_needed, topic_or_off, word,
     },
 };
 use std::{io, ops::RangeInclusive, path::Path as FilePath, time::Duration};
@@ -233,8 +233,8 @@ fn spool(l: &mut Layers<'_>) -> Spool {
 fn limits(l: &mut Layers<'_>) -> Limits {
     Limits {
         body_bytes: bytes(l, &r::BODY_BYTES, KIB..=64 * MIB),
-        // hyper needs at least 8 KiB for a head.
-        header_bytes: bytes(l, &r::HEADER_BYTES, 8 * KIB..=MIB),
+        // hyper needs at least 8 KiB for a head, and above some 400 KiB it refuses one whatever the limit is.
+        header_bytes: bytes(l, &r::HEADER_BYTES, 8 * KIB..=384 * KIB),
         connections: l.value(&r::CONNECTIONS, count(MILLION)),
         connections_per_address: l.value(&r::CONNECTIONS_PER_ADDRESS, count_or_off(MILLION)),
         inflight_requests: l.value(&r::INFLIGHT_REQUESTS, count(MILLION)),
@@ -266,7 +266,7 @@ fn topics(l: &mut Layers<'_>) -> Topics {
     Topics {
         families,
         quarantine: l.value(&r::TOPIC_QUARANTINE, topic_or_off),
-        checkpoint: l.value(&r::TOPIC_CHECKPOINT, topic),
+        checkpoint: l.value(&r::TOPIC_CHECKPOINT, topic_needed),
     }
 }
 

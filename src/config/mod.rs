@@ -3,6 +3,7 @@
 //! Everything in a [`Config`] is already checked: the parts that take a piece of it check nothing again.
 
 pub mod cidr;
+pub mod document;
 mod environment;
 mod fault;
 mod flags;

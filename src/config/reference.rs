@@ -85,7 +85,7 @@ settings! {
     WRITE_TIMEOUT = file_only("http.write_timeout", "10s", "how long an answer may take to go out, 1ms to 1h");
     CONNECTION_LIFETIME = file_only("http.connection_lifetime", "1h", "after how long a connection takes no new requests, 1s to 7days");
     BODY_BYTES = file_only("limits.body_bytes", "960KiB", "the largest body, 1KiB to 64MiB; 960KiB with headers fits Kafka's default of 1MiB");
-    HEADER_BYTES = file_only("limits.header_bytes", "16KiB", "the largest request head, 8KiB to 1MiB");
+    HEADER_BYTES = file_only("limits.header_bytes", "16KiB", "the largest request head, 8KiB to 384KiB");
     CONNECTIONS = file_only("limits.connections", "8192", "the most connections at once, 1 to 1000000");
     CONNECTIONS_PER_ADDRESS = file_only("limits.connections_per_address", "off", "the most connections of one address, 1 to 1000000, or off");
     INFLIGHT_REQUESTS = file_only("limits.inflight_requests", "4096", "the most requests being handled, 1 to 1000000");
@@ -94,10 +94,10 @@ settings! {
     DRAIN_REQUESTS = file_only("drain.requests", "5s", "then: for requests under way, 0s to 1h");
     DRAIN_PUBLISH = file_only("drain.publish", "10s", "then: for the publisher to empty the spool, 0s to 1h");
     PAYLOAD = file_only("payload", "typed", "typed, or raw: the bytes as received with the value of sign blanked");
-    REDACT = file_only("redact", "[\"txSecret\"]", "query parameters of stream_param or top-level fields whose value becomes ***");
+    REDACT = file_only("redact", "[\"txSecret\"]", "query parameters in stream_param, to_url and source_urls, or top-level fields, whose value becomes *** in typed events and quarantine copies; the message's key and ce_subject keep the stream id even if its field is named here, and payload = \"raw\" redacts nothing");
     ACK_TIMEOUT = file_only("kafka.ack_timeout", "4s", "how long a callback may wait for the brokers with ack = \"kafka\", 1ms to 1h");
     TOPIC_QUARANTINE = file_only("topics.quarantine", "live.quarantine", "where copies of quarantined callbacks go, or off: no copies");
-    TOPIC_CHECKPOINT = file_only("topics.checkpoint", "live.checkpoint", "the compacted topic of exactly-once");
+    TOPIC_CHECKPOINT = file_only("topics.checkpoint", "live.checkpoint", "the compacted topic of exactly-once; it can't be off");
 }
 
 /// The topic of each family.
@@ -237,7 +237,10 @@ pub fn all() -> impl Iterator<Item = &'static Setting> {
         .chain(TOPICS.iter().map(|(_, setting)| setting))
 }
 
-/// The known name that is nearest to `name`; none if there is nothing to choose from.
+/// Below this, two names have nothing to do with each other.
+const ALIKE: f64 = 0.5;
+
+/// The known name that is nearest to `name`; none if none is near.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
@@ -247,6 +250,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
                 candidate,
             )
         })
+        .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }

@@ -3,7 +3,7 @@
 use super::{
     Auth, Cidr, Fault, NamedKey, Secret, Source, SourceKind, Surroundings,
     keys::{self, MAX_KEYS},
-    layers::{Layers, article, texts},
+    layers::{Layers, article, near, texts},
     reference::{self, KEY_FILES, KEYS, nearest},
     values,
 };
@@ -83,8 +83,8 @@ fn source(layers: &mut Layers<'_>, path: &str, name: SourceName, table: &Table) 
                 }),
             "keys" => configured_keys(layers, &setting, value).map(|keys| source.keys = keys),
             _ => Err(format!(
-                "there is no such setting; the nearest is {path}.{}",
-                near(key)
+                "there is no such setting; {}",
+                nearest_in(path, key)
             )),
         };
         if let Err(problem) = taken {
@@ -105,9 +105,10 @@ fn source(layers: &mut Layers<'_>, path: &str, name: SourceName, table: &Table) 
     Draft { source, in_doubt }
 }
 
-fn near(key: &str) -> &'static str {
+fn nearest_in(path: &str, key: &str) -> String {
     let known = reference::all().filter_map(|s| s.toml.strip_prefix("sources.<name>."));
-    nearest(key, known).unwrap_or_default()
+    let name = nearest(key, known).map(|name| format!("{path}.{name}"));
+    near(name.as_deref())
 }
 
 fn word<T: Copy>(value: &Value, words: &'static [(&'static str, T)]) -> Result<T, String> {

@@ -159,6 +159,25 @@ fn topics_are_renamed_shared_and_switched_off() {
 }
 
 #[test]
+fn the_checkpoint_topic_cant_be_off() {
+    let fault = World::with_key()
+        .toml("[topics]\ncheckpoint = \"off\"\n")
+        .fault();
+    assert!(
+        fault.starts_with("topics.checkpoint in settings.toml: can't be off"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn a_request_head_larger_than_hyper_takes_cant_be_allowed() {
+    let fault = World::with_key()
+        .toml("[limits]\nheader_bytes = \"385KiB\"\n")
+        .fault();
+    assert!(fault.starts_with("limits.header_bytes"), "{fault}");
+}
+
+#[test]
 fn librdkafka_properties_are_taken_with_dots_or_quotes() {
     let text = format!(
         "[kafka.properties]\nsecurity.protocol = \"ssl\"\n\"sasl.password\" = \"{SECRET}\"\nlinger.ms = 5\n"

@@ -123,6 +123,14 @@ pub(super) fn topic_or_off(text: &str) -> Parsed<Option<String>> {
         .map_err(|problem| format!("{problem}, or \"off\""))
 }
 
+/// A legal topic name of a topic that can't be off.
+pub(super) fn topic_needed(text: &str) -> Parsed<String> {
+    if text == "off" {
+        return Err("can't be off; write a topic name, or leave it out".into());
+    }
+    topic(text)
+}
+
 /// `host:port`, comma-separated.
 pub(super) fn bootstrap_servers(text: &str) -> Parsed<String> {
     let servers: Vec<_> = text.split(',').map(str::trim).collect();

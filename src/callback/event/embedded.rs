@@ -75,6 +75,14 @@ impl<T: Content> Field for Embedded<T> {
             Self::Text(text) => serializer.serialize_str(text),
         }
     }
+
+    fn redact_queries(&mut self, names: &[String]) {
+        match self {
+            Self::Held(held) => held.redact_queries(names),
+            Self::Json(json) => json.redact_queries(names),
+            Self::Text(text) => text.redact_queries(names),
+        }
+    }
 }
 
 /// The object or array that a text holds, if it may take the text's place: one level down, where it must leave the whole

@@ -48,8 +48,8 @@ pub use quality::*;
 pub use raw::{Other, Raw};
 pub use recording::*;
 pub use recording_status::*;
-pub(crate) use redact::QUERY_FIELD;
 pub use redact::redact_query;
+pub(crate) use redact::{QUERY_FIELDS, redact_query_value};
 pub use relay_task::*;
 pub use samples::sample;
 pub use schema::{schema, schema_all};
@@ -151,7 +151,8 @@ macro_rules! events {
                 }
             }
 
-            /// Blanks top-level fields, and parameters of `stream_param`, that have one of these names. The value is
+            /// Blanks top-level fields, and query parameters in `stream_param`, `to_url` and `source_urls`, that have one of these
+            /// names. The value is
             /// then `"***"`, of whatever type it was. `event_type` is never blanked.
             pub fn redact(&mut self, names: &[String]) {
                 if names.is_empty() {
@@ -162,10 +163,10 @@ macro_rules! events {
                         for name in names {
                             event.blank(name);
                         }
-                        match event.text_mut(QUERY_FIELD) {
-                            Some(query) => redact::redact_text(query, names),
-                            None => event.other.redact_query(names),
+                        for field in QUERY_FIELDS {
+                            event.redact_queries_in(field, names);
                         }
+                        event.other.redact_queries(names);
                     })*
                     Self::Unknown(event) => {
                         if let Some(blank) = object::redacted() {
@@ -173,7 +174,7 @@ macro_rules! events {
                                 event.other.replace(name, &blank);
                             }
                         }
-                        event.other.redact_query(names);
+                        event.other.redact_queries(names);
                     }
                 }
             }

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 /// What takes the place of a redacted value.
 pub(super) const REDACTED: &str = "***";
-const REDACTED_JSON: &str = "\"***\"";
+pub(super) const REDACTED_JSON: &str = "\"***\"";
 
 /// A type made by [`object!`].
 pub(super) trait Object: Sized + Default {
@@ -29,6 +29,9 @@ pub(super) trait Object: Sized + Default {
 
     /// Blanks a field. False if it isn't there.
     fn blank(&mut self, name: &str) -> bool;
+
+    /// Redacts the queries in this documented field.
+    fn redact_queries_in(&mut self, name: &str, names: &[String]);
 
     /// The text of this documented field.
     fn text_mut(&mut self, name: &str) -> Option<&mut String>;
@@ -203,6 +206,18 @@ macro_rules! object {
                     return true;
                 }
                 self.other.replace(name, &blank)
+            }
+
+            fn redact_queries_in(&mut self, name: &str, names: &[String]) {
+                use $crate::callback::event::{field::Field, object};
+                match name {
+                    $(object::json_name!($field $($json)?) => {
+                        if let Some(value) = &mut self.$field {
+                            value.redact_queries(names);
+                        }
+                    })*
+                    _ => {}
+                }
             }
 
             fn text_mut(&mut self, name: &str) -> Option<&mut String> {

@@ -2,10 +2,9 @@
 
 use super::{
     field::Field,
-    redact::{QUERY_FIELD, redact_query},
+    redact::{QUERY_FIELDS, redact_query_value},
     untypable::Untypable,
 };
-use crate::callback::json;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -47,6 +46,13 @@ impl Field for Raw {
 
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.serialize(serializer)
+    }
+
+    fn redact_queries(&mut self, names: &[String]) {
+        let redacted = redact_query_value(self.get(), names);
+        if let Some(text) = redacted.and_then(|text| RawValue::from_string(text).ok()) {
+            self.0 = text;
+        }
     }
 }
 
@@ -106,17 +112,14 @@ impl Other {
         found
     }
 
-    /// Redacts the query of the push URL, where its field is not documented.
-    pub(super) fn redact_query(&mut self, names: &[String]) {
-        for (_, value) in self.0.iter_mut().filter(|(name, _)| **name == *QUERY_FIELD) {
-            let Some(query) = json::string(value.get()) else {
-                continue;
-            };
-            if let Cow::Owned(redacted) = redact_query(&query, names)
-                && let Ok(text) = serde_json::value::to_raw_value(&redacted)
-            {
-                *value = Raw(text);
-            }
+    /// Redacts the queries in the fields that have them, where those aren't documented or have another type.
+    pub(super) fn redact_queries(&mut self, names: &[String]) {
+        for (_, value) in self
+            .0
+            .iter_mut()
+            .filter(|(name, _)| QUERY_FIELDS.contains(&&**name))
+        {
+            value.redact_queries(names);
         }
     }
 

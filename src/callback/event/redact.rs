@@ -1,10 +1,61 @@
 //! Blanks what shall not reach Kafka: top-level fields by name, and parameters inside `stream_param`.
 
-use super::object::REDACTED;
+use super::object::{REDACTED, REDACTED_JSON};
+use crate::callback::json::{self, Document, Kind};
 use std::borrow::Cow;
 
-/// The field that carries the query of the push URL, and in it credentials.
-pub(crate) const QUERY_FIELD: &str = "stream_param";
+/// The fields that carry credentials in queries: that of the push URL, and the URLs that a relay task pulls and pushes.
+pub(crate) const QUERY_FIELDS: [&str; 3] = ["stream_param", "to_url", "source_urls"];
+
+/// A JSON value with [`redact_query`] applied to every string in it, at any depth, names aside, and with the members of
+/// objects blanked that have one of the names. None if nothing has to change, or if it isn't JSON.
+/// That goes for JSON inside strings too.
+#[must_use]
+pub(crate) fn redact_query_value(value: &str, names: &[String]) -> Option<String> {
+    if names.is_empty() {
+        return None;
+    }
+    match json::kind(value) {
+        Kind::String => {
+            let text = json::string(value)?;
+            let redacted = match json::kind(&text) {
+                Kind::Array | Kind::Object if json::check(&text).is_ok() => {
+                    redact_query_value(&text, names)?
+                }
+                _ => match redact_query(&text, names) {
+                    Cow::Owned(redacted) => redacted,
+                    Cow::Borrowed(_) => return None,
+                },
+            };
+            serde_json::to_string(&redacted).ok()
+        }
+        Kind::Array => {
+            let mut changed = false;
+            let elements = json::elements(value).ok()?.into_iter().map(|element| {
+                let redacted = redact_query_value(element, names);
+                changed |= redacted.is_some();
+                redacted.unwrap_or_else(|| element.into())
+            });
+            let elements: Vec<_> = elements.collect();
+            changed.then(|| format!("[{}]", elements.join(",")))
+        }
+        Kind::Object => {
+            let mut changed = false;
+            let document = Document::parse_lenient(value).ok()?;
+            let text = document.with_values(|member| {
+                let redacted = if names.iter().any(|name| *name == member.name) {
+                    Some(REDACTED_JSON.to_owned())
+                } else {
+                    redact_query_value(member.value, names)
+                };
+                changed |= redacted.is_some();
+                redacted
+            });
+            changed.then_some(text)
+        }
+        Kind::Null | Kind::Bool | Kind::Number => None,
+    }
+}
 
 /// `query` with the values of the named parameters replaced. Senders percent-encode the whole query now and then, so
 /// `&` and `=` count in their encoded forms too, encoded any number of times: a secret must not slip through so.
@@ -167,6 +218,29 @@ mod tests {
             ("txSecret=a=b", "txSecret=***"),
         ] {
             assert_eq!(redact_query(query, &names), expected);
+        }
+    }
+
+    #[test]
+    fn queries_are_found_in_every_shape() {
+        let names = ["txSecret".to_owned()];
+        for (value, expected) in [
+            (r#""txSecret=a\u0026b=c""#, r#""txSecret=***&b=c""#),
+            (r#"[ "u?txSecret=a", 1e2 ]"#, r#"["u?txSecret=***",1e2]"#),
+            (
+                r#"{"txSecret": 5, "b":{"url":"u?txSecret=a"}, "n":1e2}"#,
+                r#"{"txSecret": "***", "b":{"url":"u?txSecret=***"}, "n":1e2}"#,
+            ),
+            (
+                r#""[\"u?txSecret=a\",\"v\"]""#,
+                r#""[\"u?txSecret=***\",\"v\"]""#,
+            ),
+        ] {
+            assert_eq!(redact_query_value(value, &names).as_deref(), Some(expected));
+            assert_eq!(redact_query_value(value, &[]), None);
+        }
+        for value in ["1e2", "null", r#"["b=c"]"#, r#"{"b": "c"}"#, r#""b=c""#] {
+            assert_eq!(redact_query_value(value, &names), None);
         }
     }
 

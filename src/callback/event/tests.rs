@@ -60,7 +60,7 @@ fn what_is_not_of_its_type_is_refused_by_path_and_never_quoted() {
         ),
         (
             r#"{"event_type":9223372036854775808}"#,
-            "event_type: expected an integer of 64 bits, found an integer",
+            "event_type: expected an integer of 64 bits, found an integer out of range",
         ),
         (
             r#"{"event_type":100,"file_size":-1}"#,
@@ -197,6 +197,48 @@ fn the_parts_of_the_delivery_are_left_out_at_the_top_only() {
     assert_eq!(
         published(body),
         r#"{"event_type":341,"exception":{"sign":"kept","t":2}}"#
+    );
+}
+
+#[test]
+fn credentials_go_from_every_field_that_has_queries() {
+    let redacted = |body: &str| {
+        let mut event = parse(body).unwrap();
+        event.redact(&["txSecret".into()]);
+        let text = serde_json::to_string(&event).unwrap();
+        assert!(!text.contains("abc"), "{text}");
+        text
+    };
+    redacted(
+        r#"{"event_type":314,"to_url":"rtmp://h/s?txSecret=abc","source_urls":"[\"rtmp://h/s?a=1&txSecret=abc\"]"}"#,
+    );
+    redacted(r#"{"event_type":314,"source_urls":"[{\"u\":\"?txSecret=abc\"}]"}"#);
+    redacted(r#"{"event_type":314,"source_urls":"rtmp://h/s?txSecret=abc"}"#);
+    redacted(r#"{"event_type":7,"stream_param":{"txSecret":"abc","q":"txSecret=abc"}}"#);
+    redacted(r#"{"event_type":7,"to_url":["?txSecret=abc"]}"#);
+    // Of another type than documented.
+    let kept = redacted(r#"{"event_type":314,"to_url":"rtmp://h/s?a=1","source_urls":"[\"x\"]"}"#);
+    assert_eq!(
+        kept,
+        r#"{"event_type":314,"source_urls":["x"],"to_url":"rtmp://h/s?a=1"}"#
+    );
+}
+
+#[test]
+fn an_undocumented_text_is_typed_however_it_is_escaped() {
+    let event = parse(r#"{"event_type":100,"video_id":"a\/\u0062"}"#).unwrap();
+    let Event::RecordingFile(recording) = event else {
+        panic!("another kind")
+    };
+    assert_eq!(recording.video_id.as_deref(), Some("a/b"));
+}
+
+#[test]
+fn a_number_too_large_is_called_so() {
+    let refused = parse(r#"{"event_type":99999999999999999999}"#).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "event_type: expected an integer of 64 bits, found an integer out of range"
     );
 }
 

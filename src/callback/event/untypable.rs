@@ -2,7 +2,7 @@
 //! since the text goes to logs and headers.
 
 use crate::callback::{
-    json::{Kind, Malformed, integer_text, kind},
+    json::{Kind, Malformed, integer, integer_text, kind},
     names::EventName,
 };
 
@@ -84,7 +84,8 @@ fn found(value: &str) -> &'static str {
     match kind(value) {
         Kind::Null => "null",
         Kind::Bool => "a boolean",
-        Kind::Number if integer_text(value).is_some() => "an integer",
+        Kind::Number if integer(value).is_some() => "an integer",
+        Kind::Number if integer_text(value).is_some() => "an integer out of range",
         Kind::Number => "a number",
         Kind::String => "a string",
         Kind::Array => "an array",

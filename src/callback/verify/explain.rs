@@ -2,7 +2,10 @@
 
 use super::{Claim, Keys, Kind, Policy, Refused, Request, Vouched, event_name, event_type};
 use crate::{
-    callback::{json::Document, names::EventName},
+    callback::{
+        json::{self, Document},
+        names::EventName,
+    },
     clock::Millis,
 };
 use std::fmt;
@@ -16,8 +19,10 @@ pub struct Explanation {
     pub verdict: Result<Vouched, Refused>,
     /// The name of the key that made the signature, in time or not.
     pub key: Option<String>,
-    /// When the signature expires, in seconds since the epoch, if a key made it.
+    /// When the signature expires, in seconds since the epoch, also if no key made the signature.
     pub expires: Option<u64>,
+    /// What there is to say of the signature alone, in time or not.
+    signature: Result<Vouched, Refused>,
     now: Millis,
 }
 
@@ -47,7 +52,8 @@ impl Explanation {
         // With a leeway without end, only the signature itself counts.
         let mut patient = policy.clone();
         patient.leeway = std::time::Duration::MAX;
-        let signed = match judge(&patient) {
+        let signature = judge(&patient);
+        let signed = match signature {
             Ok(Vouched::Signed { key, expires }) => Some((key, expires)),
             _ => None,
         };
@@ -55,7 +61,10 @@ impl Explanation {
             event: event_name(event_type),
             verdict,
             key: signed.and_then(|(key, _)| keys.get(key).map(|key| key.name.clone())),
-            expires: signed.map(|(_, expires)| expires),
+            expires: signed.map(|(_, expires)| expires).or_else(|| {
+                claimed_expiry(document).filter(|_| signature == Err(Refused::Mismatch))
+            }),
+            signature,
             now,
         }
     }
@@ -67,12 +76,23 @@ impl Explanation {
     }
 }
 
+/// The `t` that a callback names, if it is seconds since the epoch.
+fn claimed_expiry(document: &Document<'_>) -> Option<u64> {
+    let value = document.get("t")?;
+    let text = json::string(value).unwrap_or_else(|| value.into());
+    text.parse().ok()
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "event: {}", self.event)?;
-        match &self.key {
-            Some(name) => writeln!(f, "key: {name}")?,
-            None => writeln!(f, "key: none matches")?,
+        match (&self.key, self.signature) {
+            (Some(name), _) => writeln!(f, "key: {name}")?,
+            (None, Err(Refused::Mismatch)) => writeln!(f, "key: none matches")?,
+            (None, Err(Refused::Malformed)) => {
+                writeln!(f, "key: none, the signature is malformed")?
+            }
+            (None, _) => writeln!(f, "key: none, it isn't signed")?,
         }
         if let Some(expires) = self.expires {
             let at = Millis::from_seconds(expires);

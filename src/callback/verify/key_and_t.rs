@@ -19,7 +19,13 @@ pub(super) const VALIDITY: Duration = Duration::from_secs(600);
 /// The signature of a callback that expires `t` seconds after the epoch.
 #[must_use]
 pub fn sign(key: &str, t: u64) -> String {
-    hex::encode(digest(key, &t.to_string()))
+    sign_text(key, &t.to_string())
+}
+
+/// The same for `t` as the text that is sent: `01` and `1` have different signatures.
+#[must_use]
+pub fn sign_text(key: &str, t: &str) -> String {
+    hex::encode(digest(key, t))
 }
 
 fn digest(key: &str, t: &str) -> [u8; 16] {

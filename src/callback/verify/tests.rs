@@ -245,9 +245,41 @@ fn an_explanation_names_the_key_and_the_distance_from_t() {
     assert!(explain(&body, 1_749_999_400).passes());
     let forged = explain(&body.replace("d05", "d06"), 1_749_999_400).to_string();
     assert!(
-        forged.contains("none matches") && !forged.contains("relaykey01"),
+        forged.contains("none matches")
+            && forged.contains("t: 1750000000 (2025")
+            && !forged.contains("relaykey01"),
         "{forged}"
     );
+}
+
+#[test]
+fn an_explanation_doesnt_try_keys_on_what_is_no_signature() {
+    let explain = |body: &str| {
+        let document = Document::parse(body.as_bytes()).unwrap();
+        Explanation::of(
+            &TencentCss,
+            &Request::of_body(body.as_bytes()),
+            &document,
+            &keys(&["relaykey01"]),
+            &policy(&[314]),
+            Millis::from_seconds(1_750_000_000),
+        )
+        .to_string()
+    };
+    for (body, said) in [
+        (
+            r#"{"event_type":314}"#,
+            "key: none, it isn't signed\npasses",
+        ),
+        (r#"{"event_type":100}"#, "key: none, it isn't signed\nfails"),
+        (
+            r#"{"event_type":100,"t":1,"sign":"x"}"#,
+            "key: none, the signature is malformed\nfails",
+        ),
+    ] {
+        let text = explain(body);
+        assert!(text.contains(said), "{text}");
+    }
 }
 
 #[test]

@@ -58,6 +58,8 @@ fn unknown_names_in_the_file_are_faults_with_the_nearest_one() {
             "[sources.tencent]\nkey = [\"a\"]\n",
             "nearest is sources.tencent.keys",
         ),
+        ("zzz = 5\n", "none is near it"),
+        ("[sources.tencent]\nzzzzzz = 1\n", "none is near it"),
         ("http = 5\n", "write [http]"),
         ("sources = 5\n", "write [sources]"),
         ("[sources]\ntencent = 5\n", "write [sources.tencent]"),

@@ -1,10 +1,9 @@
 //! A body as received, with single values replaced in place and everything else byte for byte the same.
 
 use crate::callback::{
-    event::{QUERY_FIELD, redact_query},
-    json::{self, Document},
+    event::{QUERY_FIELDS, redact_query_value},
+    json::Document,
 };
-use std::borrow::Cow;
 
 /// The body with the value of its top-level `sign` blanked, since that covers only the key and `t`: whoever reads it could
 /// forge with it. Values that `redact` names are replaced too.
@@ -25,12 +24,8 @@ fn replacement(name: &str, value: &str, redact: &[String]) -> Option<String> {
     if redact.iter().any(|known| known == name) {
         return Some("\"***\"".into());
     }
-    if name != QUERY_FIELD {
+    if !QUERY_FIELDS.contains(&name) {
         return None;
     }
-    let query = json::string(value)?;
-    match redact_query(&query, redact) {
-        Cow::Owned(redacted) => serde_json::to_string(&redacted).ok(),
-        Cow::Borrowed(_) => None,
-    }
+    redact_query_value(value, redact)
 }

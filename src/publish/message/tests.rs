@@ -181,6 +181,23 @@ fn a_quarantine_copy_has_the_reason_and_no_signature_and_fits() {
 }
 
 #[test]
+fn a_quarantine_copy_has_no_credentials_whatever_their_shape() {
+    let reason = Reason {
+        label: "untypable",
+        detail: String::new(),
+        topic: "live.stream".into(),
+    };
+    let body = r#"{"event_type":1,"stream_param":{"txSecret":"abc"},"to_url":"?txSecret=abc","source_urls":["?txSecret=abc&b=1"]}"#;
+    let copy = rendering(Payload::Typed)
+        .quarantine_copy(&record(body), &reason, 10_000)
+        .unwrap();
+    assert_eq!(
+        payload(&copy),
+        r#"{"event_type":1,"stream_param":{"txSecret":"***"},"to_url":"?txSecret=***","source_urls":["?txSecret=***&b=1"]}"#
+    );
+}
+
+#[test]
 fn a_body_that_can_not_be_read_is_not_copied() {
     let reason = Reason {
         label: "untypable",
