@@ -20,7 +20,7 @@ use super::{
     properties::{self, Queue},
 };
 use crate::{clock::Clock, spool::look::LookError};
-use std::{io, ops::ControlFlow, time::Duration};
+use std::{io, ops::ControlFlow, sync::Arc, time::Duration};
 
 /// How long no answer at all is taken for "no broker".
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -121,7 +121,7 @@ fn kafka(settings: &Settings, linger: bool) -> Kafka {
     if !linger {
         client.set("linger.ms", "0");
     }
-    Kafka::new(client)
+    Kafka::new(client, Arc::default())
 }
 
 fn mark(message: &mut Message, name: &'static str, clock: &dyn Clock) {
