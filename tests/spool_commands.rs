@@ -445,3 +445,28 @@ fn mend(spool: &Path) {
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("\"duration\":[]", "\"duration\":7")).unwrap();
 }
+
+#[test]
+fn a_rehearsal_passes_on_a_sound_volume_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let output = Command::new(BINARY)
+        .args(["prove", "--dir", path, "--seconds", "3"])
+        .env_clear()
+        .output()
+        .unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{out}{err}");
+    for said in [
+        "write + fdatasync of 1 KiB: p50",
+        "spool, 1 waiting:",
+        "spool, 128 waiting:",
+        "kill -9: ",
+        "full spool: said so after",
+        "verdict: this volume keeps the promise",
+    ] {
+        assert!(out.contains(said), "{said}\nnot in\n{out}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}

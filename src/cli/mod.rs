@@ -9,6 +9,7 @@ mod moment;
 mod output;
 mod place;
 mod progress;
+mod prove;
 mod quarantine;
 mod rejects;
 mod replay;
@@ -62,6 +63,7 @@ enum Command {
     Drain(drain::Args),
     Replay(replay::Args),
     Quarantine(quarantine::Args),
+    Prove(prove::Args),
 }
 
 /// Runs the relay. It starts, is ready and accepts with Kafka down.
@@ -121,6 +123,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Drain(args) => drain::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
+        Command::Prove(args) => prove::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
