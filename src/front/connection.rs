@@ -11,9 +11,7 @@ use super::{
     proxy_header, reply,
     watched::Watched,
 };
-use hyper::{
-    Request, body::Incoming, header::TRANSFER_ENCODING, server::conn::http1, service::service_fn,
-};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc};
 use tokio::{
@@ -149,14 +147,10 @@ impl Connection {
         let service = service_fn(move |request: Request<Incoming>| {
             let (door, progress, mut phase) = (Arc::clone(&door), progress.clone(), phase.clone());
             progress.set(Stage::Request);
-            // It may have had a Content-Length too, by which a proxy before us went: what that one takes for the rest of
-            // this body we would take for a request, and a later one would get its answer, perhaps a 200.
-            let ambiguous = request.headers().contains_key(TRANSFER_ENCODING);
             async move {
                 let Answer { reply, close } = handle(&door, peer, request, &mut phase).await;
                 progress.set(Stage::Answering(Instant::now()));
-                let last =
-                    close || ambiguous || patience.is_over() || *phase.borrow() != Phase::Running;
+                let last = close || patience.is_over() || *phase.borrow() != Phase::Running;
                 Ok::<_, Infallible>(if last {
                     reply::close_after(reply)
                 } else {

@@ -314,7 +314,7 @@ async fn a_connection_takes_no_new_request_beyond_its_lifetime() {
 }
 
 #[tokio::test]
-async fn nothing_is_smuggled_behind_a_chunked_body() {
+async fn nothing_is_smuggled_behind_a_body_with_two_lengths() {
     let rig = Rig::durable(Settings::default()).await;
     let behind = String::from_utf8(post(PATH, &signed(100))).unwrap();
     for lengths in [
