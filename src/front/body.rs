@@ -3,7 +3,7 @@
 use super::{Phase, closing, problem::Problem};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -32,13 +32,13 @@ pub(super) struct Whole {
 }
 
 /// Whether the announced length alone is too much.
-pub(super) fn announces_too_much(body: &Incoming, allowance: &Allowance) -> bool {
+pub(super) fn announces_too_much(body: &impl Body, allowance: &Allowance) -> bool {
     body.size_hint().lower() > allowance.bytes as u64
 }
 
 /// The whole body.
 pub(super) async fn read(
-    body: Incoming,
+    body: impl Body<Data = Bytes> + Unpin,
     allowance: &Allowance,
     phase: &mut watch::Receiver<Phase>,
 ) -> Result<Whole, Problem> {
@@ -55,7 +55,10 @@ pub(super) async fn read(
     }
 }
 
-async fn collect(mut body: Incoming, allowance: &Allowance) -> Result<Whole, Problem> {
+async fn collect(
+    mut body: impl Body<Data = Bytes> + Unpin,
+    allowance: &Allowance,
+) -> Result<Whole, Problem> {
     let mut share: Option<OwnedSemaphorePermit> = None;
     let mut first = Bytes::new();
     let mut more = BytesMut::new();

@@ -24,10 +24,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::request::Parts;
-use hyper::{
-    Method, Request,
-    body::{Body, Incoming},
-};
+use hyper::{Method, Request, body::Body};
 use std::{net::IpAddr, sync::Arc};
 use tokio::{
     sync::watch,
@@ -35,8 +32,8 @@ use tokio::{
 };
 
 /// What a request is answered.
-pub(super) struct Answer {
-    pub(super) reply: Reply,
+pub(crate) struct Answer {
+    pub(crate) reply: Reply,
     /// Whether the connection can't go on, where requests follow each other: a body was left unread.
     pub(super) close: bool,
 }
@@ -58,11 +55,11 @@ impl Verdict {
     }
 }
 
-/// Answers one request.
-pub(super) async fn handle(
+/// Answers one request, whatever brought its body.
+pub(crate) async fn handle(
     door: &Arc<Door>,
     peer: IpAddr,
-    request: Request<Incoming>,
+    request: Request<impl Body<Data = Bytes> + Unpin>,
     phase: &mut watch::Receiver<Phase>,
 ) -> Answer {
     let began = Instant::now();
@@ -114,7 +111,7 @@ struct Visit<'a> {
 /// The checks before the body, and the body.
 async fn admit(
     visit: Visit<'_>,
-    request: Request<Incoming>,
+    request: Request<impl Body<Data = Bytes> + Unpin>,
     phase: &mut watch::Receiver<Phase>,
 ) -> Verdict {
     let Visit { door, sender, .. } = visit;

@@ -33,6 +33,8 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     /// For librdkafka.
     pub(super) queue: Queue,
+    /// Of the jitter: by chance, but for simulations.
+    pub(super) seed: u64,
 }
 
 impl Plan {
@@ -52,6 +54,8 @@ impl Plan {
             routes,
             limits,
             queue,
+            // Without chance the waits are only not spread.
+            seed: getrandom::u64().unwrap_or_default(),
         }
     }
 
@@ -199,12 +203,12 @@ pub(super) struct Lane<C, P> {
 }
 
 impl<C: Cursor, P: Producer> Lane<C, P> {
-    pub(super) fn new(route: Route, limits: Limits, settled: &Settled) -> Self {
+    pub(super) fn new(route: Route, limits: Limits, settled: &Settled, seed: u64) -> Self {
         Self {
             topic: route.topic.map(Into::into),
             window: Window::new(limits, &route.families, settled),
             families: route.families,
-            course: Course::default(),
+            course: Course::new(seed),
             own: None,
             solo: Solo {
                 producer: None,

@@ -105,15 +105,6 @@ enum Before {
     Blocked { then_singly: Option<Seq> },
 }
 
-impl Default for Course {
-    fn default() -> Self {
-        Self {
-            state: State::Flowing,
-            backoff: Backoff::for_probe(),
-        }
-    }
-}
-
 /// What becomes of a record that was refused when nothing else was in its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Alone {
@@ -124,6 +115,15 @@ pub enum Alone {
 }
 
 impl Course {
+    /// All is well. The seed is for the jitter of its waits.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            state: State::Flowing,
+            backoff: Backoff::for_probe(seed),
+        }
+    }
+
     /// The state's name.
     #[must_use]
     pub const fn mode(&self) -> Mode {
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_blocked_lane_stays_blocked_while_the_quarantine_has_no_room_and_after() {
-        let mut course = Course::default();
+        let mut course = Course::new(1);
         course.block(Tick::ZERO, None);
         for _ in 0..2 {
             course.no_room(Tick::ZERO);
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_topic_that_refuses_one_record_is_no_longer_blocked() {
-        let mut course = Course::default();
+        let mut course = Course::new(1);
         course.block(Tick::ZERO, None);
         let refusal = Refusal::TooLarge;
         let judged = course.alone_failed(Tick::ZERO, Class::Poison(refusal));

@@ -89,7 +89,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let mut lanes: Vec<Lane<O::Cursor, B::Producer>> = plan
             .routes
             .into_iter()
-            .map(|route| Lane::new(route, plan.limits, &settled))
+            .zip(0..)
+            .map(|(route, at)| Lane::new(route, plan.limits, &settled, plan.seed.wrapping_add(at)))
             .collect();
         // The head cursor starts where the foremost lane goes on; the others catch up with cursors of their own.
         let head = lanes.iter().map(|lane| lane.window.restart()).max();
@@ -108,7 +109,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             shared: Shared::Waiting { until: Tick::ZERO },
             wake: None,
             moved: true,
-            backoff: Backoff::for_producer(),
+            backoff: Backoff::for_producer(!plan.seed),
             producers: 0,
             written: settled,
             tick_at: Tick::ZERO,

@@ -57,6 +57,10 @@ pub(in crate::spool) trait Disk: Send + Sync {
     fn sync_dir(&self, dir: Dir) -> io::Result<()>;
     /// Space on the filesystem.
     fn space(&self) -> io::Result<Space>;
+    /// Fills with random bytes, for names and salts: the machine's, but for a simulation that is to be replayed.
+    fn random(&self, bytes: &mut [u8]) -> io::Result<()> {
+        getrandom::fill(bytes).map_err(io::Error::other)
+    }
 }
 
 /// An open file, read and written at given places.

@@ -42,21 +42,21 @@ impl Lock {
 }
 
 /// 16 random bytes.
-fn random() -> io::Result<[u8; 16]> {
+fn random(disk: &dyn Disk) -> io::Result<[u8; 16]> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    disk.random(&mut bytes)?;
     Ok(bytes)
 }
 
 /// A name for this run.
-pub(in crate::spool) fn new_instance() -> io::Result<Instance> {
-    random().map(Instance)
+pub(in crate::spool) fn new_instance(disk: &dyn Disk) -> io::Result<Instance> {
+    random(disk).map(Instance)
 }
 
 /// A salt for a segment.
-pub(in crate::spool) fn new_salt() -> io::Result<u64> {
+pub(in crate::spool) fn new_salt(disk: &dyn Disk) -> io::Result<u64> {
     let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    disk.random(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))
 }
 
@@ -65,7 +65,7 @@ pub(in crate::spool) fn spool_id(disk: &dyn Disk) -> io::Result<String> {
     let id = match read_all(disk, Dir::Root, NAME, 4096) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).trim().to_owned(),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let id = hex::encode(random()?);
+            let id = hex::encode(random(disk)?);
             write_whole(disk, Dir::Root, NAME, &[id.as_bytes(), b"\n"])?;
             id
         }
@@ -93,7 +93,7 @@ mod tests {
         let disk = RealDisk::new(dir.path()).unwrap();
         let id = spool_id(&disk).unwrap();
         assert_eq!((id.len(), spool_id(&disk).unwrap()), (32, id.clone()));
-        assert_ne!(new_instance().unwrap(), new_instance().unwrap());
+        assert_ne!(new_instance(&disk).unwrap(), new_instance(&disk).unwrap());
     }
 
     #[test]

@@ -131,7 +131,7 @@ fn put_ready(shared: &Shared, len: u64, grow: bool) -> io::Result<()> {
         );
         return Err(io::Error::new(io::ErrorKind::StorageFull, text));
     }
-    let salt = new_salt()?;
+    let salt = new_salt(disk)?;
     let temporary = format!("{salt:016x}.segment.tmp");
     let placed = write_zeros(disk, &temporary, len).and_then(|file| {
         let mut slot = locked(&shared.slot);

@@ -96,7 +96,7 @@ pub(in crate::spool) fn make(
     let spool_id =
         identity::spool_id(&*disk).map_err(|e| failed("reading the spool's id".into(), e))?;
     let instance =
-        identity::new_instance().map_err(|e| failed("drawing random bytes".into(), e))?;
+        identity::new_instance(&*disk).map_err(|e| failed("drawing random bytes".into(), e))?;
     let corrupt = super::corrupt::CorruptStore::default();
     let recovered =
         recovery::recover(&*disk, settings.dedup, clock.now(), &corrupt).map_err(|e| match e {

@@ -36,6 +36,8 @@ struct State {
     history: Vec<BTreeMap<Path, u64>>,
     contents: BTreeMap<u64, Content>,
     next: u64,
+    /// Of the names and salts: the same from run to run.
+    chance: u64,
     calls: u64,
     dies_at: Option<u64>,
     fails_at: Option<u64>,
@@ -164,6 +166,7 @@ impl FakeDisk {
             history,
             contents,
             next: state.next,
+            chance: state.chance,
             free: state.free,
             capacity: state.capacity,
             ..State::default()
@@ -291,6 +294,19 @@ impl Disk for FakeDisk {
             s.history.clear();
             Ok(())
         })
+    }
+
+    /// No call of the disk: it neither dies nor fails here.
+    fn random(&self, bytes: &mut [u8]) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        for byte in bytes {
+            state.chance = state
+                .chance
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            *byte = u8::try_from(state.chance >> 56).unwrap();
+        }
+        Ok(())
     }
 
     fn space(&self) -> io::Result<Space> {
