@@ -4,6 +4,7 @@
 //! Whatever the seed: nothing is skipped, the checkpoint never passes what isn't settled, first appearances per topic
 //! and key are in order, only what was refused alone is set aside, and in the end everything is settled.
 
+pub(crate) mod kafka;
 mod parts;
 mod world;
 
@@ -20,9 +21,11 @@ use crate::{
     config::Topics,
     spool::Seq,
 };
-use parts::{FakeBroker, FakeCopies, FakeOutlet, FakeRender, Post};
+use kafka::FakeBroker;
+use parts::{FakeCopies, FakeOutlet, FakeRender, Post};
 use prometheus::{IntGauge, Registry};
 use std::{sync::Arc, time::Duration};
+use support::dice::Dice;
 use world::{Fate, World, WorldRef};
 
 /// A seed that ever failed is copied here and stays.
@@ -48,26 +51,6 @@ struct Noon;
 impl Clock for Noon {
     fn now(&self) -> Millis {
         Millis(1_750_000_000_000)
-    }
-}
-
-/// xorshift64
-pub(super) struct Dice(u64);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub(super) fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % sides
-    }
-
-    pub(super) fn one_in(&mut self, sides: u64) -> bool {
-        self.roll(sides) == 0
     }
 }
 
@@ -102,7 +85,7 @@ struct Run {
     wake: Option<Tick>,
 }
 
-fn start(world: &WorldRef) -> (Sim, Registry, u64) {
+fn start(world: &WorldRef, seed: u64) -> (Sim, Registry, u64) {
     let registry = Registry::new();
     let pending = IntGauge::new("pending", "pending").unwrap();
     let recovered = world.lock().unwrap().unsettled();
@@ -110,9 +93,10 @@ fn start(world: &WorldRef) -> (Sim, Registry, u64) {
     let mut plan = Plan::new(&topics(), 1000);
     plan.limits.records = 8;
     plan.limits.span = 16;
+    plan.seed = seed;
     let parts = Parts {
         outlet: FakeOutlet(Arc::clone(world)),
-        broker: FakeBroker(Arc::clone(world)),
+        broker: FakeBroker(Arc::clone(&world.lock().unwrap().kafka)),
         render: FakeRender(Arc::clone(world)),
         copies: Box::new(FakeCopies),
         reports: Arc::new(Post),
@@ -125,7 +109,7 @@ fn start(world: &WorldRef) -> (Sim, Registry, u64) {
 fn run(seed: u64) {
     let mut dice = Dice::new(seed);
     let world = World::new(&mut dice);
-    let (publisher, registry, taken) = start(&world);
+    let (publisher, registry, taken) = start(&world, seed);
     let mut run = Run {
         seed,
         dice,
@@ -146,11 +130,11 @@ fn run(seed: u64) {
             run.check_the_end();
             return;
         }
-        let action = run.dice.roll(3);
-        let mut world = run.world.lock().unwrap();
-        world.broker_acts(&mut run.dice);
+        let action = run.dice.below(3);
+        let world = run.world.lock().unwrap();
+        world.kafka().acts(&mut run.dice);
         if action == 0 {
-            world.broker_acts(&mut run.dice);
+            world.kafka().acts(&mut run.dice);
         }
     }
     panic!("seed {seed} did not finish: {:#?}", run.publisher.status());
@@ -159,42 +143,44 @@ fn run(seed: u64) {
 impl Run {
     fn something_happens(&mut self) {
         let mut world = self.world.lock().unwrap();
-        match self.dice.roll(10) {
+        match self.dice.below(10) {
             0..3 => self.taken += world.accept(&mut self.dice),
-            3..9 => world.broker_acts(&mut self.dice),
+            3..9 => world.kafka().acts(&mut self.dice),
             _ => world.fortune_turns(&mut self.dice),
         }
         drop(world);
-        if self.dice.one_in(150) {
+        if self.dice.below(150) == 0 {
             self.crash();
         }
     }
 
     /// As after kill -9: what was in the producers may still reach the broker.
     fn crash(&mut self) {
-        self.world.lock().unwrap().process_dies(&mut self.dice);
-        let (publisher, registry, recovered) = start(&self.world);
+        let mut world = self.world.lock().unwrap();
+        world.kafka().process_died(&mut self.dice);
+        world.corrupt_seen.clear();
+        drop(world);
+        let (publisher, registry, recovered) = start(&self.world, self.seed);
         self.publisher = publisher;
         self.registry = registry;
         self.taken = recovered;
         self.wake = Some(self.now);
-        self.world.lock().unwrap().forget_mail();
     }
 
     /// True: the publisher says that there is nothing left.
     fn step(&mut self, stop: bool) -> bool {
-        let mut mail: Mail = self.world.lock().unwrap().mail(&mut self.dice);
+        let mut mail: Mail = self.world.lock().unwrap().kafka().mail(&mut self.dice);
         mail.stop_within = stop.then_some(NEVER);
         // Now and then time passes; it always does when nothing else can happen.
         let idle = mail.reports.is_empty() && mail.closed.is_empty();
         if let Some(wake) = self.wake
             && wake < NEVER
-            && (idle || self.dice.one_in(4))
+            && (idle || self.dice.below(4) == 0)
         {
             self.now = self.now.max(wake);
         }
-        self.now += Duration::from_millis(self.dice.roll(5));
-        self.world.lock().unwrap().now = self.now;
+        self.now += Duration::from_millis(self.dice.below(5));
+        self.world.lock().unwrap().kafka().now = self.now;
         match self
             .publisher
             .step(self.now, mail)
@@ -210,7 +196,7 @@ impl Run {
 
     fn check_the_end(&mut self) {
         self.publisher.close(self.now).unwrap();
-        let mut world = self.world.lock().unwrap();
+        let world = self.world.lock().unwrap();
         let seed = self.seed;
         world.assert_order(seed);
         let end = world.durable_end();

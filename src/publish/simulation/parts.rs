@@ -1,13 +1,15 @@
 //! The parts that the simulated publisher works with: each looks into the one world, and acts on it.
 
-use super::world::{Fate, Held, WorldRef};
+use super::{
+    kafka::POISON,
+    world::{Fate, WorldRef, key_of},
+};
 use crate::{
     callback::names::Family,
     publish::{
-        broker::{Broker, Enqueued, OpenError, Producer},
         classify::Code,
         copies::Copies,
-        mailbox::{ProducerId, Report, Reports, Ticket},
+        mailbox::{ProducerId, Report, Reports},
         message::Message,
         publisher::Render,
     },
@@ -23,64 +25,6 @@ impl Reports for Post {
     fn closed(&self, _: ProducerId) {}
 }
 
-pub(super) struct FakeBroker(pub(super) WorldRef);
-
-pub(super) struct FakeProducer {
-    id: ProducerId,
-    world: WorldRef,
-}
-
-impl Broker for FakeBroker {
-    type Producer = FakeProducer;
-
-    fn open(&self, id: ProducerId, _: Arc<dyn Reports>) -> Result<FakeProducer, OpenError> {
-        let mut world = self.0.lock().unwrap();
-        if !world.calm && world.now.as_millis().is_multiple_of(7) {
-            return Err(OpenError("a bad day".into()));
-        }
-        world.producers.insert(id, Held::default());
-        Ok(FakeProducer {
-            id,
-            world: Arc::clone(&self.0),
-        })
-    }
-}
-
-impl Producer for FakeProducer {
-    fn enqueue(&self, message: &Message, ticket: Ticket) -> Enqueued {
-        let mut world = self.world.lock().unwrap();
-        if !world.calm && world.now.as_millis().is_multiple_of(11) {
-            return Enqueued::Full;
-        }
-        if world.gone.contains(&*message.topic) && world.now.as_millis().is_multiple_of(3) {
-            return Enqueued::Refused(Code(-188));
-        }
-        let place = world.place(ticket);
-        let held = world
-            .producers
-            .get_mut(&self.id)
-            .expect("a producer that is open");
-        assert!(!held.closing, "enqueued into a producer that closes");
-        if held.dead {
-            return Enqueued::Refused(Code(-150));
-        }
-        held.queues.entry(place).or_default().push(ticket);
-        Enqueued::Taken
-    }
-
-    fn close(self) {}
-}
-
-impl Drop for FakeProducer {
-    fn drop(&mut self) {
-        if let Ok(mut world) = self.world.lock()
-            && let Some(held) = world.producers.get_mut(&self.id)
-        {
-            held.closing = true;
-        }
-    }
-}
-
 pub(super) struct FakeCopies;
 
 impl Copies for FakeCopies {
@@ -93,7 +37,8 @@ pub(super) struct FakeRender(pub(super) WorldRef);
 
 impl Render for FakeRender {
     fn message(&self, record: &Record, topic: &Arc<str>) -> Result<Message, Reason> {
-        if self.0.lock().unwrap().fate(record.seq) == Fate::Untypable {
+        let fate = self.0.lock().unwrap().fate(record.seq);
+        if fate == Fate::Untypable {
             return Err(Reason {
                 label: "untypable",
                 detail: "made so".into(),
@@ -102,9 +47,13 @@ impl Render for FakeRender {
         }
         Ok(Message {
             topic: Arc::clone(topic),
-            key: None,
+            key: Some(key_of(record.seq)),
             headers: Vec::new(),
-            payload: Vec::new(),
+            payload: if fate == Fate::Poison {
+                POISON.to_vec()
+            } else {
+                Vec::new()
+            },
         })
     }
 
