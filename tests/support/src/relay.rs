@@ -196,6 +196,11 @@ impl Relay {
         self.http.address()
     }
 
+    /// `host:port` of its admin listener.
+    pub fn admin_address(&self) -> String {
+        self.admin.address()
+    }
+
     /// Posts a callback over a connection of its own.
     #[track_caller]
     pub fn post(&self, body: &str) -> Response {
