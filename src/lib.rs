@@ -17,6 +17,7 @@
 //! * [`spool`]: the durable log between door and Kafka, and the dedup window.
 //! * [`publish`]: lanes from the spool to Kafka, in order, with retry; the local quarantine.
 //! * [`rejects`]: the ledger of refused callbacks, for the day a key was mis-rotated.
+//! * [`follow`]: the door's decisions, for whoever follows them live.
 //! * [`control`]: the socket in the spool's directory through which commands reach a running relay.
 //! * [`config`], [`app`], [`cli`]: settings; the only place that builds and ties the parts; the commands.
 
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod follow;
 pub mod front;
 pub mod health;
 pub mod metrics;

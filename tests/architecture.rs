@@ -25,6 +25,8 @@ const IMPURE: &[&str] = &[
 /// Modules that decide and don't do.
 const PURE: &[&str] = &[
     "callback",
+    "follow/decision.rs",
+    "follow/filter.rs",
     "spool/frame.rs",
     "spool/envelope.rs",
     "spool/segment.rs",

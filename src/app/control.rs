@@ -4,6 +4,7 @@ use super::status::{Sources, status};
 use crate::{
     clock::Clock,
     control::{Handler, Socket, serve},
+    follow::{Decisions, Filter, Follower},
     publish::{
         self,
         again::{self, Replayed, Requeued, Tell, With},
@@ -15,9 +16,9 @@ use crate::{
 };
 use std::{
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 
 /// What it takes.
 pub(super) struct Control {
@@ -26,15 +27,17 @@ pub(super) struct Control {
     pub(super) metrics: publish::Metrics,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) sources: Arc<OnceLock<Sources>>,
+    /// The door's: with it they end.
+    pub(super) decisions: Weak<Decisions>,
 }
 
 /// Serves the socket. The relay does its work without it: a socket that can't be made is a warning.
-pub(super) fn start(control: Control) -> Option<JoinHandle<()>> {
+pub(super) fn start(control: Control, stop: watch::Receiver<bool>) -> Option<JoinHandle<()>> {
     match Socket::bind(&control.dir) {
-        Ok(socket) => Some(tokio::spawn(serve(socket, Arc::new(control)))),
+        Ok(socket) => Some(tokio::spawn(serve(socket, Arc::new(control), stop))),
         Err(e) => {
             tracing::warn!(
-                "control.sock can't be made, so replay and requeue have to wait for the relay's end: {e}"
+                "control.sock can't be made, so nobody can follow, and replay and requeue have to wait for the relay's end: {e}"
             );
             None
         }
@@ -87,5 +90,11 @@ impl Handler for Control {
             );
         }
         requeued.map_err(|e| e.to_string())
+    }
+
+    fn follow(&self, filter: &Filter) -> Result<Follower, String> {
+        let decisions = self.decisions.upgrade();
+        let decisions = decisions.ok_or("the relay stops")?;
+        decisions.follow(&filter.sources).map_err(|e| e.to_string())
     }
 }

@@ -104,6 +104,7 @@ struct Parts {
     /// Ends after the door, when what it was offered is written.
     ledger: Option<oneshot::Receiver<()>>,
     control: Option<JoinHandle<()>>,
+    control_stop: watch::Sender<bool>,
     spool: spool::Threads,
     /// The writer has ended: its threads must not be asked again.
     spool_over: bool,

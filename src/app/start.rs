@@ -8,6 +8,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::{Config, keys::read_file, read_settings_file},
+    follow::Decisions,
     front::{self, Door, Phase, admin, off::Off, reload},
     health::Health,
     metrics::{self, Callbacks},
@@ -114,6 +115,8 @@ impl Relay {
             doing: "opening the ledger of refusals",
             source,
         })?;
+        let decisions = Arc::new(Decisions::new(&names, &config.redact));
+        let followed = Arc::downgrade(&decisions);
         let door = Arc::new(Door::new(front::Parts {
             http: &config.http,
             limits: &config.limits,
@@ -125,6 +128,7 @@ impl Relay {
             metrics: Arc::new(front::Metrics::register(&registry, &names)?),
             callbacks,
             ledger,
+            decisions,
             read_key_file: Arc::new(read_file),
             read_pem: Arc::new(read_settings_file),
         })?);
@@ -137,13 +141,16 @@ impl Relay {
             unchecked: unchecked(&config.sources),
             clock: Arc::clone(&clock),
         });
-        let control = control::start(Control {
+        let control = Control {
             dir: config.spool.dir.clone(),
             settings: publish::Settings::from(config),
             metrics: publish_metrics,
             clock,
             sources: Arc::clone(&life.sources),
-        });
+            decisions: followed,
+        };
+        let (control_stop, control_stopped) = watch::channel(false);
+        let control = control::start(control, control_stopped);
         let (reloads_stop, reloads_stopped) = watch::channel(false);
         let reload = Arc::new(Notify::new());
         let reloads = reload::poll(door.reloads(), Arc::clone(&reload), reloads_stopped);
@@ -161,6 +168,7 @@ impl Relay {
                 admin: Part::new(admin),
                 reloads: Part::new(reloads),
                 control,
+                control_stop,
                 spool: opened.threads,
                 spool_over: false,
                 spool_status: opened.status,

@@ -54,15 +54,10 @@ async fn leave(parts: &mut Parts, delay: Duration) -> Option<Fault> {
 async fn close(mut parts: Parts, drain: Drain) -> Result<Ended, Fault> {
     parts.draining.store(true, Ordering::Release);
     // A replay under way is broken off; the socket's file goes with it.
-    if let Some(control) = &parts.control {
-        control.abort();
-    }
+    parts.control_stop.send_replace(true);
     let latest = Instant::now() + drain.requests + drain.publish + GRACE;
     close_door(&mut parts, drain.requests).await;
-    if let Some(ledger) = parts.ledger.take() {
-        // It owes nothing to anybody: whatever it hasn't written by then is not waited for.
-        drop(timeout(GRACE / 4, ledger).await);
-    }
+    told_of_the_end(&mut parts).await;
     let writer = writer_ends(&mut parts).await;
     let left = publisher_ends(&mut parts, drain.publish).await;
     parts.admin.abort();
@@ -89,6 +84,20 @@ async fn close_door(parts: &mut Parts, requests: Duration) {
         parts.door.abort();
         tracing::warn!("requests were still under way after drain.requests: cut off");
     }
+}
+
+/// The ledger writes what it has, and whoever follows is told. Neither is owed anything: it isn't waited for long.
+async fn told_of_the_end(parts: &mut Parts) {
+    let (ledger, control) = (parts.ledger.take(), parts.control.take());
+    let both = async {
+        if let Some(ledger) = ledger {
+            drop(ledger.await);
+        }
+        if let Some(control) = control {
+            drop(control.await);
+        }
+    };
+    drop(timeout(GRACE / 4, both).await);
 }
 
 async fn writer_ends(parts: &mut Parts) -> Result<(), Fault> {

@@ -20,6 +20,7 @@ mod settings;
 mod sign;
 mod spool;
 mod summary;
+mod tail;
 mod topics;
 mod usage;
 mod verdict;
@@ -63,6 +64,7 @@ enum Command {
     Drain(drain::Args),
     Replay(replay::Args),
     Quarantine(quarantine::Args),
+    Tail(tail::Args),
     Prove(prove::Args),
 }
 
@@ -123,6 +125,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Drain(args) => drain::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
+        Command::Tail(args) => tail::run(&args),
         Command::Prove(args) => prove::run(&args),
     };
     match outcome {

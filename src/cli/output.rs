@@ -55,6 +55,17 @@ impl Output {
         }
     }
 
+    /// What was written so far goes out; breaks off when nobody takes it.
+    pub(super) fn flush(&mut self) -> ControlFlow<()> {
+        match self.to.flush() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(e) => {
+                self.ended = Some(e);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
     /// What is left goes out.
     pub(super) fn finish(mut self) -> Result<(), Failure> {
         let flushed = match self.ended.take() {

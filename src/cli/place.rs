@@ -100,6 +100,17 @@ pub(super) struct Numbers {
     last: Option<u64>,
 }
 
+/// Nothing that a terminal would obey.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_unicode());
+            let plain = (!c.is_control()).then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}
+
 pub(super) fn event(text: &str) -> Result<EventName, String> {
     text.parse().map_err(|_| {
         let names: Vec<_> = EventName::ALL.iter().map(|e| e.as_str()).collect();

@@ -6,6 +6,7 @@ use super::{
 };
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
+    ops::ControlFlow,
     os::unix::net::UnixStream,
     path::Path,
     time::Duration,
@@ -67,21 +68,57 @@ impl Client {
         request: &Request,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Reply, ClientError> {
-        let mut line = serde_json::to_vec(request).map_err(io::Error::from)?;
-        line.push(b'\n');
-        self.stream.write_all(&line)?;
+        self.send(request)?;
         let mut lines = BufReader::new(self.stream);
         loop {
-            let mut line = Vec::new();
-            lines.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)?;
-            if line.is_empty() {
-                return Err(ClientError::Answer("it broke off".into()));
-            }
-            let reply = serde_json::from_slice(&line);
-            match reply.map_err(|e| ClientError::Answer(e.to_string()))? {
-                Reply::Progress { done, all } => progress(done, all),
-                last => return Ok(last),
+            match next(&mut lines)? {
+                Some(Reply::Progress { done, all }) => progress(done, all),
+                Some(last) => return Ok(last),
+                None => return Err(ClientError::Answer("it broke off".into())),
             }
         }
     }
+
+    /// Asks, and hands on every answer, with whether no other is there yet, for as long as they come and are wanted:
+    /// however long that is. The last one says why there are no more; none, if the relay went without a word.
+    ///
+    /// # Errors
+    /// If the connection breaks.
+    pub fn follow(
+        mut self,
+        request: &Request,
+        each: &mut dyn FnMut(&Reply, bool) -> ControlFlow<()>,
+    ) -> Result<Option<Reply>, ClientError> {
+        self.send(request)?;
+        self.stream.set_read_timeout(None)?;
+        let mut lines = BufReader::new(self.stream);
+        loop {
+            let Some(reply) = next(&mut lines)? else {
+                return Ok(None);
+            };
+            let last = matches!(reply, Reply::Ended {} | Reply::Failed(_));
+            if last || each(&reply, lines.buffer().is_empty()).is_break() {
+                return Ok(Some(reply));
+            }
+        }
+    }
+
+    fn send(&mut self, request: &Request) -> io::Result<()> {
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        self.stream.write_all(&line)
+    }
+}
+
+/// The next answer; none if the other side has gone.
+fn next(lines: &mut BufReader<UnixStream>) -> Result<Option<Reply>, ClientError> {
+    let mut line = Vec::new();
+    lines.by_ref().take(LINE_MAX).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let reply = serde_json::from_slice(&line);
+    reply
+        .map(Some)
+        .map_err(|e| ClientError::Answer(e.to_string()))
 }

@@ -8,8 +8,11 @@
 //!                                                 ◄── {"progress":{"done":100,"all":250}}
 //!                                                 ◄── {"replayed":{"by_topic":{"live.recording":250},…}}
 //! ```
+//!
+//! A follower's lines go on until one of the two ends: see [`crate::follow`].
 
 mod client;
+mod follow;
 mod place;
 mod server;
 #[cfg(test)]
@@ -19,6 +22,7 @@ pub use client::{Client, ClientError};
 pub use server::{Handler, Socket, serve};
 
 use crate::{
+    follow::{Decision, Filter},
     publish::again::{Replayed, Requeued},
     spool::Selection,
 };
@@ -42,6 +46,11 @@ pub enum Request {
         /// Their numbers; none: all.
         records: Option<Vec<u64>>,
     },
+    /// Tell what the door decides, from now on.
+    Follow {
+        /// Of which callbacks.
+        filter: Filter,
+    },
 }
 
 /// What is answered.
@@ -61,6 +70,17 @@ pub enum Reply {
     Replayed(Replayed),
     /// Done.
     Requeued(Requeued),
+    /// From now on decisions are told.
+    Following {},
+    /// One of them.
+    Decision(Box<Decision>),
+    /// So many were passed over, before the filter, since they weren't taken in time.
+    Lost {
+        /// Decisions.
+        decisions: u64,
+    },
+    /// There are no more: the relay stops.
+    Ended {},
     /// Why not, or not further.
     Failed(String),
 }

@@ -1,10 +1,11 @@
 //! The relay's side: few connections at once, one request each, one long task at a time.
 
 use super::{
-    Reply, Request,
+    Reply, Request, follow,
     place::{Address, NAME},
 };
 use crate::{
+    follow::{Filter, Follower},
     publish::again::{Replayed, Requeued, Tell},
     spool::Selection,
 };
@@ -18,12 +19,16 @@ use std::{
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{UnixListener, UnixStream},
-    sync::{Semaphore, mpsc},
+    net::{
+        UnixListener, UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    task::JoinSet,
     time::{sleep, timeout},
 };
 
-/// Connections at once.
+/// Connections at once, followers not counted.
 const CONNECTIONS: usize = 4;
 /// A request is no longer.
 const REQUEST_MAX: u64 = 1 << 20;
@@ -53,6 +58,12 @@ pub trait Handler: Send + Sync + 'static {
     /// # Errors
     /// A text for people.
     fn requeue(&self, records: Option<&[u64]>, tell: Tell<'_>) -> Result<Requeued, String>;
+
+    /// See [`Request::Follow`]. Doesn't block.
+    ///
+    /// # Errors
+    /// A text for people.
+    fn follow(&self, filter: &Filter) -> Result<Follower, String>;
 }
 
 /// The socket, for its owner alone. Its file goes when this is dropped.
@@ -92,14 +103,38 @@ impl Drop for Socket {
     }
 }
 
-/// Serves until it is dropped.
-pub async fn serve(socket: Socket, handler: Arc<dyn Handler>) {
+/// Serves until told to stop: nobody new comes in then, long tasks are broken off, and followers are told of the end
+/// when the door is no more.
+pub async fn serve(socket: Socket, handler: Arc<dyn Handler>, stop: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let tasks = Arc::new(Semaphore::new(1));
+    let desk = Desk {
+        handler,
+        tasks: Arc::new(Semaphore::new(1)),
+        stop,
+    };
+    let mut connections = JoinSet::new();
+    let mut stop = desk.stop.clone();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            Some((place, stream)) = accept(&socket, &places) => {
+                connections.spawn(desk.clone().answer(stream, place));
+            }
+        }
+    }
+    drop(socket);
+    while connections.join_next().await.is_some() {}
+}
+
+/// The next one who may ask, once there is a place.
+async fn accept(
+    socket: &Socket,
+    places: &Arc<Semaphore>,
+) -> Option<(OwnedSemaphorePermit, UnixStream)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    loop {
         let stream = match socket.listener.accept().await {
             Ok((stream, _)) => stream,
             Err(e) => {
@@ -112,45 +147,85 @@ pub async fn serve(socket: Socket, handler: Arc<dyn Handler>) {
         let known = stream
             .peer_cred()
             .is_ok_and(|peer| peer.uid() == socket.owner || peer.uid() == 0);
-        if !known {
-            continue;
+        if known {
+            return Some((place, stream));
         }
-        let (handler, tasks) = (Arc::clone(&handler), Arc::clone(&tasks));
-        tokio::spawn(async move {
-            answer(stream, handler, tasks).await;
-            drop(place);
-        });
     }
 }
 
-async fn answer(stream: UnixStream, handler: Arc<dyn Handler>, tasks: Arc<Semaphore>) {
-    let (read, mut write) = stream.into_split();
-    let mut line = Vec::new();
-    let mut lines = BufReader::new(read.take(REQUEST_MAX));
-    let read = timeout(PATIENCE, lines.read_until(b'\n', &mut line)).await;
-    if !matches!(read, Ok(Ok(1..))) {
-        return;
+/// What every connection needs.
+#[derive(Clone)]
+struct Desk {
+    handler: Arc<dyn Handler>,
+    tasks: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Desk {
+    async fn answer(mut self, stream: UnixStream, place: OwnedSemaphorePermit) {
+        let (read, write) = stream.into_split();
+        let mut line = Vec::new();
+        let mut lines = BufReader::new(read.take(REQUEST_MAX));
+        let asked = tokio::select! {
+            _ = self.stop.wait_for(|stop| *stop) => return,
+            asked = timeout(PATIENCE, lines.read_until(b'\n', &mut line)) => asked,
+        };
+        if !matches!(asked, Ok(Ok(1..))) {
+            return;
+        }
+        if let Ok(Request::Follow { filter }) = serde_json::from_slice(&line) {
+            // A place of its own: few are needed by those who come and go.
+            drop(place);
+            let read = lines.into_inner().into_inner();
+            return self.follow(read, write, &filter).await;
+        }
+        let (replies, coming) = mpsc::channel(WAITING);
+        start(&line, self.handler, self.tasks, replies);
+        relate(coming, write, self.stop).await;
+        drop(place);
     }
-    let (replies, mut coming) = mpsc::channel(WAITING);
-    start(&line, handler, tasks, replies);
+
+    async fn follow(self, read: OwnedReadHalf, mut write: OwnedWriteHalf, filter: &Filter) {
+        match self.handler.follow(filter) {
+            Ok(follower) => follow::follow(read, write, follower, filter).await,
+            Err(why) => drop(say(&mut write, &Reply::Failed(why)).await),
+        }
+    }
+}
+
+/// Passes on what a task says.
+async fn relate(
+    mut coming: mpsc::Receiver<Reply>,
+    mut write: OwnedWriteHalf,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut last = Reply::Progress { done: 0, all: 0 };
     loop {
-        // A sign of life: for whoever waits, and whether anybody does.
-        let reply = match timeout(PATIENCE, coming.recv()).await {
-            Ok(Some(reply)) => reply,
-            Ok(None) => return,
-            Err(_) => last.clone(),
+        let reply = tokio::select! {
+            biased;
+            // A sign of life: for whoever waits, and whether anybody does.
+            reply = timeout(PATIENCE, coming.recv()) => match reply {
+                Ok(Some(reply)) => reply,
+                Ok(None) => return,
+                Err(_) => last.clone(),
+            },
+            _ = stop.wait_for(|stop| *stop) => Reply::Failed(
+                "the relay stops, so this was broken off: what was done stays done".into(),
+            ),
         };
-        let Ok(mut text) = serde_json::to_vec(&reply) else {
-            return;
-        };
-        text.push(b'\n');
-        if !matches!(timeout(PATIENCE, write.write_all(&text)).await, Ok(Ok(()))) {
-            // Nobody listens: dropping the channel breaks the task off.
+        // If nobody listens any more, dropping the channel breaks the task off.
+        if say(&mut write, &reply).await.is_none() || matches!(reply, Reply::Failed(_)) {
             return;
         }
         last = reply;
     }
+}
+
+/// None if nobody took it.
+async fn say(write: &mut OwnedWriteHalf, reply: &Reply) -> Option<()> {
+    let mut text = serde_json::to_vec(reply).ok()?;
+    text.push(b'\n');
+    timeout(PATIENCE, write.write_all(&text)).await.ok()?.ok()
 }
 
 /// Whatever becomes of the request, `replies` is dropped with its last answer.
@@ -201,6 +276,7 @@ fn run(request: &Request, handler: &dyn Handler, replies: &mpsc::Sender<Reply>) 
     };
     let reply = match request {
         Request::Status {} => Ok(Reply::Status(handler.status())),
+        Request::Follow { .. } => Err("who follows is not a task".into()),
         Request::Replay { selection, dry_run } => handler
             .replay(selection, *dry_run, &mut tell)
             .map(Reply::Replayed),

@@ -2,24 +2,29 @@
 
 use super::{Client, Handler, Reply, Request, Socket, place::NAME, serve};
 use crate::{
+    callback::names::SourceName,
+    clock::Millis,
+    follow::{Decision, Decisions, FOLLOWERS, Filter, Follower, Outcome},
     publish::again::{Replayed, Requeued, Tell},
     spool::Selection,
 };
 use serde_json::{Value, json};
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::{fs::PermissionsExt, net::UnixStream},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
 };
+use tokio::{sync::watch, task::JoinHandle};
 
 /// Replays five records; the first one when the test says so.
 struct Fake {
     started: SyncSender<()>,
     go: Mutex<Receiver<()>>,
+    decisions: Weak<Decisions>,
 }
 
 impl Handler for Fake {
@@ -46,6 +51,11 @@ impl Handler for Fake {
     fn requeue(&self, records: Option<&[u64]>, _: Tell<'_>) -> Result<Requeued, String> {
         Err(format!("{records:?}"))
     }
+
+    fn follow(&self, filter: &Filter) -> Result<Follower, String> {
+        let decisions = self.decisions.upgrade().ok_or("it stops")?;
+        decisions.follow(&filter.sources).map_err(|e| e.to_string())
+    }
 }
 
 struct Rig {
@@ -53,6 +63,9 @@ struct Rig {
     spool: PathBuf,
     started: Receiver<()>,
     go: SyncSender<()>,
+    decisions: Option<Arc<Decisions>>,
+    stop: watch::Sender<bool>,
+    served: JoinHandle<()>,
 }
 
 /// A relay's socket, in a directory whose path is too long for an address.
@@ -64,12 +77,22 @@ fn rig() -> Rig {
     std::fs::write(spool.join(NAME), "").unwrap();
     let (started, starts) = sync_channel(4);
     let (go, goes) = sync_channel(4);
+    let decisions = Arc::new(Decisions::new(
+        &[SourceName::parse("tencent").unwrap()],
+        &[],
+    ));
     let fake = Fake {
         started,
         go: Mutex::new(goes),
+        decisions: Arc::downgrade(&decisions),
     };
-    tokio::spawn(serve(Socket::bind(&spool).unwrap(), Arc::new(fake)));
+    let (stop, stopped) = watch::channel(false);
+    let socket = Socket::bind(&spool).unwrap();
+    let served = tokio::spawn(serve(socket, Arc::new(fake), stopped));
     Rig {
+        decisions: Some(decisions),
+        stop,
+        served,
         _dir: dir,
         spool,
         started: starts,
@@ -172,6 +195,138 @@ async fn nonsense_is_answered_and_too_much_of_it_is_cut() {
         ask(&rig.spool, &Request::Status {}).0,
         Reply::Status(_)
     ));
+}
+
+fn follow(filter: Filter) -> String {
+    serde_json::to_string(&Request::Follow { filter }).unwrap() + "\n"
+}
+
+fn decision(at: u64, outcome: Outcome) -> Decision {
+    Decision::new(Millis(at), outcome, [192, 0, 2, 1].into())
+}
+
+/// One who has begun to follow, and its lines.
+fn follower(spool: &Path, filter: Filter) -> impl Iterator<Item = Reply> {
+    let mut stream = UnixStream::connect(short(spool)).unwrap();
+    stream.write_all(follow(filter).as_bytes()).unwrap();
+    let mut lines = BufReader::new(stream)
+        .lines()
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap());
+    assert_eq!(lines.next(), Some(Reply::Following {}));
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_follows_hears_what_the_filter_takes_and_of_the_end() {
+    let mut rig = rig();
+    let decisions = rig.decisions.take().unwrap();
+    let refused = Filter {
+        outcomes: vec![Outcome::Refused],
+        ..Filter::default()
+    };
+    let (all, some) = (
+        follower(&rig.spool, Filter::default()),
+        follower(&rig.spool, refused),
+    );
+    for at in 0..10 {
+        decisions.tell(decision(at, Outcome::Accepted));
+    }
+    decisions.tell(decision(10, Outcome::Refused));
+    // Asked to stop, it still tells what the door decides, until that is no more.
+    rig.stop.send_replace(true);
+    decisions.tell(decision(11, Outcome::Accepted));
+    drop(decisions);
+    let all: Vec<_> = all.collect();
+    assert_eq!((all.len(), all.last()), (13, Some(&Reply::Ended {})));
+    let told = Reply::Decision(Box::new(decision(10, Outcome::Refused)));
+    assert_eq!(some.collect::<Vec<_>>(), [told, Reply::Ended {}]);
+    rig.served.await.unwrap();
+    assert!(Client::connect(&rig.spool).unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_who_reads_nothing_loses_lines_and_learns_how_many_and_nobody_waits_for_it() {
+    let rig = rig();
+    let decisions = rig.decisions.as_ref().unwrap();
+    let slow = follower(&rig.spool, Filter::default());
+    // Far more than the ring and the socket's buffers hold.
+    const ALL: u64 = 100_000;
+    for at in 0..ALL {
+        decisions.tell(decision(at, Outcome::Accepted));
+    }
+    let (mut seen, mut lost, mut next) = (0, 0, 0);
+    for reply in slow {
+        match reply {
+            Reply::Decision(decision) => {
+                assert_eq!(decision.at.0, next, "told how many are missing, and where");
+                next += 1;
+                seen += 1;
+            }
+            Reply::Lost { decisions } => {
+                next += decisions;
+                lost += decisions;
+            }
+            other => panic!("{other:?}"),
+        }
+        if seen + lost == ALL {
+            break;
+        }
+    }
+    assert!(seen > 0 && lost > ALL / 2, "{seen} seen, {lost} lost");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn followers_are_few_and_keep_no_other_command_out() {
+    let rig = rig();
+    let mut all: Vec<_> = (0..FOLLOWERS)
+        .map(|_| follower(&rig.spool, Filter::default()))
+        .collect();
+    let one_more = Request::Follow {
+        filter: Filter::default(),
+    };
+    let (refused, _) = ask(&rig.spool, &one_more);
+    assert!(matches!(refused, Reply::Failed(why) if why.contains("follow already")));
+    assert!(matches!(
+        ask(&rig.spool, &Request::Status {}).0,
+        Reply::Status(_)
+    ));
+    // One who goes makes room for the next.
+    all.pop();
+    while matches!(ask_first(&rig.spool), Reply::Failed(_)) {
+        tokio::task::yield_now().await;
+    }
+    let elsewhere = Filter {
+        sources: vec!["nowhere".into()],
+        ..Filter::default()
+    };
+    let (refused, _) = ask(&rig.spool, &Request::Follow { filter: elsewhere });
+    assert!(matches!(refused, Reply::Failed(why) if why.contains("there is tencent")));
+}
+
+/// The first answer to whoever wants to follow.
+fn ask_first(spool: &Path) -> Reply {
+    let client = Client::connect(spool).unwrap().unwrap();
+    let request = Request::Follow {
+        filter: Filter::default(),
+    };
+    let mut each = |_: &Reply, _: bool| std::ops::ControlFlow::Break(());
+    client.follow(&request, &mut each).unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_breaks_a_long_task_off_and_says_so() {
+    let rig = rig();
+    let mut stream = UnixStream::connect(short(&rig.spool)).unwrap();
+    writeln!(stream, "{}", serde_json::to_string(&replay(false)).unwrap()).unwrap();
+    rig.started.recv().unwrap();
+    rig.stop.send_replace(true);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("broken off"), "{answer}");
+    rig.served.await.unwrap();
+    rig.go.send(()).unwrap();
+    // The task itself is told by the first progress that nobody takes.
+    rig.started.recv().unwrap();
 }
 
 #[test]

@@ -39,14 +39,26 @@ pub(super) async fn run(
         patience: Patience::new(&door.http),
         progress: progress.clone(),
         phase: phase.clone(),
-        door,
+        door: Arc::clone(&door),
     };
     let patience = connection.patience;
+    let left = phase.clone();
     match within(pin!(connection.begin(socket)), &progress, &patience, phase).await {
         // Boxed: what hardly any connection needs must not cost each of them memory.
         Some(Ok(Ended::Plain(socket))) => Box::pin(linger(socket)).await,
-        Some(Ok(Ended::Done)) | None => {}
-        Some(Err(why)) => tracing::debug!(%peer, %why, "a connection broke"),
+        Some(Ok(Ended::Done)) => {}
+        None if matches!(*left.borrow(), Phase::Closing { .. }) => {}
+        None => match progress.get() {
+            Stage::Handshake(_) => door.tell_of_connection("handshake-timeout", peer),
+            Stage::Head(_) => door.tell_of_connection("head-timeout", peer),
+            _ => {}
+        },
+        Some(Err(why)) => {
+            tracing::debug!(%peer, %why, "a connection broke");
+            if matches!(&why, Broken::Http(why) if why.is_parse()) {
+                door.tell_of_connection("malformed-http", peer);
+            }
+        }
     }
 }
 
@@ -93,12 +105,15 @@ impl Connection {
 
     /// None: that client has as many connections as it may have.
     async fn take_proxys_word(&mut self, socket: &mut TcpStream) -> io::Result<Option<Place>> {
-        if let Some(client) = proxy_header::read(socket).await? {
+        let header = proxy_header::read(socket).await.inspect_err(|_| {
+            self.door.tell_of_connection("proxy-header", self.peer);
+        });
+        if let Some(client) = header? {
             self.peer = client;
         }
         let place = self.door.place(self.peer);
         if place.is_none() {
-            self.door.metrics.connections_refused.inc();
+            self.door.connection_refused(self.peer);
         }
         Ok(place)
     }
@@ -110,7 +125,10 @@ impl Connection {
         let stream = TlsAcceptor::from(tls.now())
             .accept(socket)
             .await
-            .inspect_err(|_| self.door.metrics.handshake_failures.inc())?;
+            .inspect_err(|_| {
+                self.door.metrics.handshake_failures.inc();
+                self.door.tell_of_connection("tls-handshake", self.peer);
+            })?;
         self.progress.set(Stage::Idle(Instant::now()));
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let watched = Watched::new(stream, self.progress.clone());

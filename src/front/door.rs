@@ -15,6 +15,7 @@ use crate::{
     callback::verify::{Kind, Policy, TencentCss, VolcengineLive},
     clock::Clock,
     config::{Auth, Cidr, Http, Limits, Source, SourceKind},
+    follow::{Decision, Decisions, Outcome},
     metrics::Callbacks,
     rejects::Ledger,
     spool::Appender,
@@ -45,6 +46,8 @@ pub struct Parts<'a> {
     pub callbacks: Callbacks,
     /// Where refused callbacks are kept.
     pub ledger: Ledger,
+    /// Where decisions are told to those who follow them.
+    pub decisions: Arc<Decisions>,
     /// How key files are read.
     pub read_key_file: ReadFile,
     /// How certificates and their keys are read.
@@ -71,6 +74,7 @@ pub struct Door {
     pub(super) metrics: Arc<Metrics>,
     pub(super) callbacks: Callbacks,
     pub(super) ledger: Ledger,
+    pub(super) decisions: Arc<Decisions>,
     pub(super) sender_clock: Arc<SenderClock>,
     pub(super) body: Allowance,
     pub(super) http: Http,
@@ -127,6 +131,7 @@ impl Door {
             metrics: parts.metrics,
             callbacks: parts.callbacks,
             ledger: parts.ledger,
+            decisions: parts.decisions,
             sender_clock: Arc::default(),
             body: Allowance {
                 bytes: parts.limits.body_bytes,
@@ -147,6 +152,21 @@ impl Door {
     /// A place among those of an address; none if it has as many as it may have.
     pub(super) fn place(&self, address: IpAddr) -> Option<Place> {
         self.addresses.take(address)
+    }
+
+    /// One more connection than its address may have.
+    pub(super) fn connection_refused(&self, address: IpAddr) {
+        self.metrics.connections_refused.inc();
+        self.tell_of_connection("address-limit", address);
+    }
+
+    /// Tells those who follow of a connection that was closed before anything was asked for.
+    pub(super) fn tell_of_connection(&self, reason: &'static str, address: IpAddr) {
+        if self.decisions.are_followed() {
+            let mut decision = Decision::new(self.clock.now(), Outcome::Refused, address);
+            decision.reason = Some(reason.into());
+            self.decisions.tell(decision);
+        }
     }
 
     /// The files that are read again and again: for [`super::reload::poll`].

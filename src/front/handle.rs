@@ -5,6 +5,7 @@ use super::{
     addresses::Place,
     body,
     door::{Door, Sender},
+    notes::{About, Notes},
     problem::Problem,
     reply::{self, Proof, Reply},
     route,
@@ -63,12 +64,16 @@ pub(crate) async fn handle(
     phase: &mut watch::Receiver<Phase>,
 ) -> Answer {
     let began = Instant::now();
-    let routes = door.senders.iter().map(|sender| &sender.route);
-    let place = route::find(routes, request.uri().path());
+    let mut notes = Notes::begin(&door.decisions);
+    let routes = || door.senders.iter().map(|sender| &sender.route);
+    let place = route::find(routes(), request.uri().path());
     let client = door.proxies.client(peer, request.headers());
-    let sender = place.and_then(|place| door.senders.get(place));
+    let found = place.and_then(|place| door.senders.get(place));
     // Whoever isn't allowed finds nothing here, as with a wrong token.
-    let sender = sender.filter(|sender| sender.allows(client, &door.metrics));
+    let sender = found.filter(|sender| sender.allows(client, &door.metrics));
+    notes.place(sender.is_some(), found.is_some(), || {
+        route::named(routes(), request.uri().path())
+    });
     let verdict = match sender {
         Some(sender) => {
             let visit = Visit {
@@ -77,20 +82,26 @@ pub(crate) async fn handle(
                 peer,
                 client,
             };
-            admit(visit, request, phase).await
+            admit(visit, request, phase, &mut notes).await
         }
         None => Verdict {
             result: Err(Problem::NotFound),
             close: !request.body().is_end_stream(),
         },
     };
+    notes.decided(&verdict.result);
     let reply = match verdict.result {
         Ok(proof) => reply::accepted(proof),
         Err(problem) => reply::refused(problem),
     };
     let source = sender.map(|sender| &sender.route.source);
-    let code = reply.status().as_u16();
-    door.metrics.answered(source, code, began.elapsed());
+    let about = About {
+        client,
+        status: reply.status().as_u16(),
+        after: began.elapsed(),
+    };
+    door.metrics.answered(source, about.status, about.after);
+    notes.tell(&about, &door.decisions, &*door.clock);
     Answer {
         reply,
         close: verdict.close,
@@ -113,6 +124,7 @@ async fn admit(
     visit: Visit<'_>,
     request: Request<impl Body<Data = Bytes> + Unpin>,
     phase: &mut watch::Receiver<Phase>,
+    notes: &mut Notes,
 ) -> Verdict {
     let Visit { door, sender, .. } = visit;
     let count = |outcome| {
@@ -131,6 +143,7 @@ async fn admit(
         return Verdict::unread(Problem::BodyTooLarge);
     }
     let Some(_place) = visit.place() else {
+        notes.because("address-limit");
         count(Outcome::Overloaded);
         return Verdict::unread(Problem::Overloaded);
     };
@@ -147,6 +160,7 @@ async fn admit(
             return Verdict::unread(problem);
         }
     };
+    notes.body(whole.bytes.len());
     // "In flight" is what was read in full and has no answer yet. Whoever dawdles over a body, signed or not, has a
     // connection and a share of the bytes for at most `http.body_timeout`, and keeps nobody else out.
     let Ok(_in_flight) = door.inflight.try_acquire() else {
@@ -157,7 +171,7 @@ async fn admit(
         };
     };
     Verdict {
-        result: decide(visit, &parts, whole.bytes.clone()).await,
+        result: decide(visit, &parts, whole.bytes.clone(), notes).await,
         close: false,
     }
 }
@@ -187,16 +201,22 @@ impl Visit<'_> {
 }
 
 /// The checks of the body, and the spool.
-async fn decide(visit: Visit<'_>, parts: &Parts, body: Bytes) -> Result<Proof, Problem> {
+async fn decide(
+    visit: Visit<'_>,
+    parts: &Parts,
+    body: Bytes,
+    notes: &mut Notes,
+) -> Result<Proof, Problem> {
     let Visit { door, sender, .. } = visit;
     let source = &sender.route.source;
     let received_at = door.clock.now();
     let (event, ce_id) = {
         let request = verify::Request::new(parts, &body);
-        let authentic = judge(visit, &request, received_at).map_err(|(problem, reason)| {
-            visit.keep(parts, &body, received_at, reason);
-            problem
-        })?;
+        let authentic =
+            judge(visit, &request, received_at, notes).map_err(|(problem, reason)| {
+                visit.keep(parts, &body, received_at, reason);
+                problem
+            })?;
         let event = authentic.event();
         if let Some(ignored) = door.off.ignores(event.family()) {
             door.callbacks.count(source, event, Outcome::Ignored);
@@ -204,6 +224,7 @@ async fn decide(visit: Visit<'_>, parts: &Parts, body: Bytes) -> Result<Proof, P
         }
         (event, ce_id(authentic.document()))
     };
+    notes.ce_id(ce_id);
     let envelope = Envelope {
         source: source.clone(),
         family: event.family(),
@@ -219,6 +240,7 @@ fn judge<'a>(
     visit: Visit<'_>,
     request: &verify::Request<'a>,
     now: Millis,
+    notes: &mut Notes,
 ) -> Result<Authentic<'a>, (Problem, Reason)> {
     let Visit {
         door,
@@ -234,10 +256,12 @@ fn judge<'a>(
         (Problem::Malformed(why), Reason::NotJson)
     })?;
     let event = verify::event_name(verify::event_type(&document));
+    notes.document(&document, event, &door.decisions);
     let armed = sender.keyring.now();
     let (kind, policy) = (&*sender.kind, &sender.policy);
     verify::verify(kind, request, document, &armed.keys, policy, now)
         .inspect(|authentic| {
+            notes.authentic(authentic, &armed.keys);
             if let Some(counter) = authentic.key().and_then(|key| armed.matches.get(key)) {
                 counter.inc();
             }
@@ -249,6 +273,7 @@ fn judge<'a>(
         .map_err(|why: Refused| {
             tracing::debug!(%source, %client, %event, %why, "a callback is not authentic");
             door.metrics.not_authentic(source, why);
+            notes.not_authentic(why);
             door.callbacks.count(source, event, Outcome::Rejected);
             (Problem::NotAuthentic, Reason::NotAuthentic(why))
         })

@@ -34,7 +34,7 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, mut phase: watch::Rec
             (socket, peer, slot) = accept(&listener, &slots) => {
                 let peer = peer.ip().to_canonical();
                 let Some(place) = Place::take(&door, peer, slot) else {
-                    door.metrics.connections_refused.inc();
+                    door.connection_refused(peer);
                     continue;
                 };
                 let (door, phase) = (Arc::clone(&door), for_connections.clone());

@@ -19,6 +19,7 @@ mod http2;
 pub mod keys;
 mod listen;
 mod metrics;
+mod notes;
 pub mod off;
 mod patience;
 mod problem;

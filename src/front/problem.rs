@@ -62,6 +62,24 @@ impl Problem {
         }
     }
 
+    /// The word for it where decisions are followed: of [`crate::follow::REASONS`].
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::NotFound => "no-such-path",
+            Self::MethodNotAllowed => "method",
+            Self::BodyTooLarge => "body-too-large",
+            Self::BodyTooSlow => "body-too-slow",
+            Self::BodyBroken => "body-broken",
+            Self::Malformed(_) => "malformed-json",
+            Self::NotAuthentic => "mismatch",
+            Self::Overloaded => "overload",
+            Self::Full => "spool-full",
+            Self::Stopped => "spool-stopped",
+            Self::NoReceipt => "no-receipt",
+            Self::Leaving => "leaving",
+        }
+    }
+
     fn detail(self) -> String {
         let fixed = match self {
             Self::NotFound => "there is nothing at this path",
@@ -117,6 +135,11 @@ mod tests {
             assert!(Problem::CODES.contains(&code));
             assert_eq!(json["status"], code);
             assert_eq!(problem.retry_after_seconds().is_some(), code == 503);
+            let told = crate::follow::REASONS.iter();
+            assert!(
+                told.map(|(word, _)| *word)
+                    .any(|word| word == problem.reason())
+            );
         }
     }
 }

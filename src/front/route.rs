@@ -27,6 +27,16 @@ pub(super) fn find<'a>(routes: impl Iterator<Item = &'a Route>, path: &str) -> O
     admitted.then_some(place)
 }
 
+/// The source that a path names, whatever its token.
+pub(super) fn named<'a>(
+    mut routes: impl Iterator<Item = &'a Route>,
+    path: &str,
+) -> Option<&'a SourceName> {
+    let name = path.strip_prefix("/callbacks/")?.split('/').next()?;
+    let named = routes.find(|route| route.source.as_str() == name);
+    named.map(|route| &route.source)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

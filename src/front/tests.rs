@@ -1,6 +1,7 @@
 //! The door over real sockets, with a writer that answers as the test says.
 
 mod answers;
+mod follow;
 mod frames;
 mod http2;
 mod limits;

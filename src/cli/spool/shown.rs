@@ -2,6 +2,7 @@
 
 use crate::{
     callback::json::Document,
+    cli::place::printable,
     publish::message::without_secrets,
     spool::{
         About, Record,
@@ -150,17 +151,6 @@ fn with_body(object: &Value, body: Option<&str>) -> String {
         "{open},\"body\":{}}}",
         raw.as_ref().map_or("null", |raw| raw.get())
     )
-}
-
-/// Nothing that a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_unicode());
-            let plain = (!c.is_control()).then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
 }
 
 #[cfg(test)]

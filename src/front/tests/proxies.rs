@@ -1,7 +1,7 @@
 //! Who is asking: addresses that proxies forward, and what hangs on them.
 
 use super::rig::*;
-use crate::config::Cidr;
+use crate::{config::Cidr, follow::Seen};
 
 const PATH: &str = "/callbacks/tencent";
 
@@ -84,9 +84,14 @@ async fn a_proxy_header_says_who_is_asking_and_must_be_there() {
         .await;
     client.send(&forwarded("192.0.2.7")).await;
     assert_eq!(client.answer().await.status, 404);
+    let mut follower = rig.decisions.follow(&[]).unwrap();
     let mut without = rig.connect().await;
     without.send(&post(PATH, &signed(100))).await;
     assert!(without.next().await.is_none());
+    let told = follower.next().await;
+    assert!(
+        matches!(&told, Seen::Decision(told) if told.reason.as_deref() == Some("proxy-header"))
+    );
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use crate::{
     callback::names::{EventName, SourceName},
     clock::{Clock, Millis},
     config::{Auth, Http, Limits, NamedKey, Secret, Source, SourceKind, keys::KeyFileError},
+    follow::Decisions,
     front::{Door, Metrics, Parts, Phase, off::Off, reload::Reloads, serve, tls::ReadPem},
     metrics::{Callbacks, Outcome},
     rejects::Ledger,
@@ -40,6 +41,7 @@ pub(super) struct Settings {
     pub(super) queue: usize,
     pub(super) read_pem: ReadPem,
     pub(super) ledger: Ledger,
+    pub(super) redact: Vec<String>,
 }
 
 pub(super) fn source(name: &str) -> Source {
@@ -91,6 +93,7 @@ impl Default for Settings {
             off: Off::default(),
             queue: 100,
             ledger: Ledger::none(),
+            redact: vec!["txSecret".into()],
             read_pem: Arc::new(|_| Err(std::io::ErrorKind::NotFound.into())),
         }
     }
@@ -104,6 +107,8 @@ pub(super) struct Rig {
     callbacks: Callbacks,
     pub(super) registry: prometheus::Registry,
     pub(super) reloads: Reloads,
+    /// Until it is dropped nobody who follows hears of the end.
+    pub(super) decisions: Arc<Decisions>,
 }
 
 impl Rig {
@@ -113,6 +118,7 @@ impl Rig {
         let registry = prometheus::Registry::new();
         let callbacks = Callbacks::register(&registry, &names).unwrap();
         let metrics = Arc::new(Metrics::register(&registry, &names).unwrap());
+        let decisions = Arc::new(Decisions::new(&names, &settings.redact));
         let (appender, writer) = FakeWriter::new(settings.queue, 1 << 20);
         let door = Door::new(Parts {
             http: &settings.http,
@@ -125,6 +131,7 @@ impl Rig {
             metrics: Arc::clone(&metrics),
             callbacks: callbacks.clone(),
             ledger: settings.ledger,
+            decisions: Arc::clone(&decisions),
             read_key_file: Arc::new(|_| Err(KeyFileError::Empty)),
             read_pem: settings.read_pem,
         });
@@ -142,6 +149,7 @@ impl Rig {
             callbacks,
             registry,
             reloads,
+            decisions,
         };
         (rig, writer)
     }

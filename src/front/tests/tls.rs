@@ -3,6 +3,7 @@
 use super::{frames::Http2, rig::*};
 use crate::{
     config::{TlsFiles, tls::Pem},
+    follow::Seen,
     metrics::encode,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
@@ -168,12 +169,17 @@ async fn callbacks_are_taken_over_tls_1_2_and_1_3_and_not_in_clear_text() {
         client.send(&post(PATH, "x")).await;
         assert_eq!(client.answer().await.status, 400);
     }
+    let mut follower = rig.decisions.follow(&[]).unwrap();
     let mut plain = rig.connect().await;
     plain.send(&post(PATH, &signed(100))).await;
     let mut answer = Vec::new();
     let read = tokio::io::AsyncReadExt::read_to_end(&mut plain.socket, &mut answer);
     let _ = time::timeout(LONG, read).await.unwrap();
     assert!(!answer.starts_with(b"HTTP"));
+    let told = follower.next().await;
+    assert!(
+        matches!(&told, Seen::Decision(told) if told.reason.as_deref() == Some("tls-handshake"))
+    );
     let metrics = metrics(&rig);
     assert!(
         metrics.contains("livebridge_tls_handshake_failures_total 1"),
@@ -278,10 +284,15 @@ async fn a_handshake_that_is_never_finished_is_closed_in_time() {
     let mut settings = Files::new(issue(&ca, 2040), None).settings();
     settings.http.handshake_timeout = SHORT;
     let rig = Rig::durable(settings).await;
+    let mut follower = rig.decisions.follow(&[]).unwrap();
     // Nothing at all, and the start of a ClientHello.
     for sent in [b"".as_slice(), b"\x16\x03\x01\x02\x00\x01"] {
         let mut client = rig.connect().await;
         client.send(sent).await;
         assert!(client.next().await.is_none());
+        let told = follower.next().await;
+        assert!(
+            matches!(&told, Seen::Decision(told) if told.reason.as_deref() == Some("handshake-timeout"))
+        );
     }
 }
