@@ -7,6 +7,7 @@ target/crds/<kind>_<version>.json: the same of Prometheus Operator's ServiceMoni
 """
 
 import json
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -28,7 +29,8 @@ def kubernetes(wheel, target):
             definitions = f"file://{directory.resolve()}/_definitions.json"
             for name in archive.namelist():
                 if name.startswith(source) and name.endswith(".json"):
-                    text = archive.read(name).decode().replace('"_definitions.json', f'"{definitions}')
+                    text = archive.read(name).decode()
+                    text = re.sub('"[^"]*_definitions\\.json', f'"{definitions}', text)
                     (directory / name.removeprefix(source)).write_text(text)
 
 

@@ -1,0 +1,37 @@
+{{/* What the chart sets, and .Values.settings over it. */}}
+{{- define "livebridge.settings" -}}
+{{- $tencent := dict "key_files" (list (printf "/etc/livebridge-keys/%s" .Values.keys.item)) }}
+{{- $drain := dict
+      "delay" (printf "%ds" (int .Values.drain.delaySeconds))
+      "requests" (printf "%ds" (int .Values.drain.requestsSeconds))
+      "publish" (printf "%ds" (int .Values.drain.publishSeconds)) }}
+{{- $kafka := dict "bootstrap_servers" .Values.kafka.bootstrapServers }}
+{{- if .Values.kafka.properties }}
+{{- $_ := set $kafka "properties" .Values.kafka.properties }}
+{{- end }}
+{{- $base := dict "ack" .Values.ack "delivery" .Values.delivery "kafka" $kafka "drain" $drain "sources" (dict "tencent" $tencent) }}
+{{- if eq .Values.ack "spool" }}
+{{- $_ := set $base "spool" (dict "dir" "/var/lib/livebridge/spool" "max_bytes" .Values.spool.maxBytes) }}
+{{- end }}
+{{- with .Values.tls.secret }}
+{{- $tls := dict "cert_file" "/etc/livebridge-tls/tls.crt" "key_file" "/etc/livebridge-tls/tls.key" }}
+{{- with $.Values.tls.clientCaItem }}
+{{- $_ := set $tls "client_ca_file" (printf "/etc/livebridge-tls/%s" .) }}
+{{- end }}
+{{- $_ := set $base "http" (dict "tls" $tls) }}
+{{- end }}
+{{- include "livebridge.toml" (dict "prefix" "" "map" (mergeOverwrite $base (deepCopy .Values.settings))) }}
+{{- end }}
+
+{{/* A map as TOML, one dotted key a line: sprig's toToml would make floats of all numbers. */}}
+{{- define "livebridge.toml" -}}
+{{- $prefix := .prefix }}
+{{- range $key, $value := .map }}
+{{- $name := regexMatch "^[A-Za-z0-9_-]+$" $key | ternary $key ($key | quote) }}
+{{- if kindIs "map" $value }}
+{{- include "livebridge.toml" (dict "prefix" (printf "%s%s." $prefix $name) "map" $value) }}
+{{- else }}
+{{- printf "%s%s = %s\n" $prefix $name (toJson $value) }}
+{{- end }}
+{{- end }}
+{{- end }}
