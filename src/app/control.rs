@@ -2,15 +2,18 @@
 
 use super::status::{Sources, status};
 use crate::{
+    callback::names::Family,
     clock::Clock,
     control::{Handler, Socket, serve},
     follow::{Decisions, Filter, Follower},
+    front::Door,
     publish::{
         self,
         again::{self, Replayed, Requeued, Tell, With},
     },
+    rejects::{self, Entry, Gate, Passed, Reverified},
     spool::{
-        Selection,
+        AppendError, Envelope, Receipt, Selection,
         look::{Look, aside::Shelf},
     },
 };
@@ -29,6 +32,27 @@ pub(super) struct Control {
     pub(super) sources: Arc<OnceLock<Sources>>,
     /// The door's: with it they end.
     pub(super) decisions: Weak<Decisions>,
+    /// It holds an appender, and the writer ends with the last of these.
+    pub(super) door: Weak<Door>,
+}
+
+/// For as long as the door is there; held only from one callback to the next.
+struct WhileOpen<'a>(&'a Weak<Door>);
+
+impl Gate for WhileOpen<'_> {
+    fn judge(&self, entry: &Entry) -> Result<Passed, String> {
+        let door = self.0.upgrade().ok_or("the relay stops")?;
+        door.judge(entry)
+    }
+
+    fn is_off(&self, family: Family) -> bool {
+        self.0.upgrade().is_some_and(|door| door.is_off(family))
+    }
+
+    fn submit(&self, passed: Passed, envelope: Envelope) -> Result<Receipt, AppendError> {
+        let door = self.0.upgrade().ok_or(AppendError::Stopped)?;
+        door.submit(passed, envelope)
+    }
 }
 
 /// Serves the socket. The relay does its work without it: a socket that can't be made is a warning.
@@ -37,7 +61,7 @@ pub(super) fn start(control: Control, stop: watch::Receiver<bool>) -> Option<Joi
         Ok(socket) => Some(tokio::spawn(serve(socket, Arc::new(control), stop))),
         Err(e) => {
             tracing::warn!(
-                "control.sock can't be made, so nobody can follow, and replay and requeue have to wait for the relay's end: {e}"
+                "control.sock can't be made, so nobody can follow, and replay, requeue and reverify --accept have to wait for the relay's end: {e}"
             );
             None
         }
@@ -90,6 +114,19 @@ impl Handler for Control {
             );
         }
         requeued.map_err(|e| e.to_string())
+    }
+
+    fn reverify(&self, names: &[String], tell: Tell<'_>) -> Result<Reverified, String> {
+        let done = rejects::accept(&self.dir, names, &WhileOpen(&self.door), tell);
+        if let Ok(done) = &done {
+            tracing::info!(
+                records = done.new,
+                duplicates = done.duplicates,
+                failed = done.failed,
+                "refused callbacks were accepted on an operator's word"
+            );
+        }
+        done.map_err(|e| e.to_string())
     }
 
     fn follow(&self, filter: &Filter) -> Result<Follower, String> {

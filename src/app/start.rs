@@ -148,6 +148,7 @@ impl Relay {
             clock,
             sources: Arc::clone(&life.sources),
             decisions: followed,
+            door: Arc::downgrade(&door),
         };
         let (control_stop, control_stopped) = watch::channel(false);
         let control = control::start(control, control_stopped);

@@ -24,6 +24,7 @@ pub use server::{Handler, Socket, serve};
 use crate::{
     follow::{Decision, Filter},
     publish::again::{Replayed, Requeued},
+    rejects::Reverified,
     spool::Selection,
 };
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,11 @@ pub enum Request {
     Requeue {
         /// Their numbers; none: all.
         records: Option<Vec<u64>>,
+    },
+    /// Accept those of these refused callbacks that pass with the keys of now.
+    Reverify {
+        /// Their names in the ledger.
+        names: Vec<String>,
     },
     /// Tell what the door decides, from now on.
     Follow {
@@ -70,6 +76,8 @@ pub enum Reply {
     Replayed(Replayed),
     /// Done.
     Requeued(Requeued),
+    /// Done.
+    Reverified(Reverified),
     /// From now on decisions are told.
     Following {},
     /// One of them.

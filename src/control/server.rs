@@ -7,6 +7,7 @@ use super::{
 use crate::{
     follow::{Filter, Follower},
     publish::again::{Replayed, Requeued, Tell},
+    rejects::Reverified,
     spool::Selection,
 };
 use std::{
@@ -58,6 +59,12 @@ pub trait Handler: Send + Sync + 'static {
     /// # Errors
     /// A text for people.
     fn requeue(&self, records: Option<&[u64]>, tell: Tell<'_>) -> Result<Requeued, String>;
+
+    /// See [`Request::Reverify`].
+    ///
+    /// # Errors
+    /// A text for people.
+    fn reverify(&self, names: &[String], tell: Tell<'_>) -> Result<Reverified, String>;
 
     /// See [`Request::Follow`]. Doesn't block.
     ///
@@ -246,7 +253,7 @@ fn start(
                 return;
             }
             Err(_) => {
-                let text = "another replay or requeue is under way: wait for its end";
+                let text = "another replay, requeue or reverify is under way: wait for its end";
                 Reply::Failed(text.into())
             }
         },
@@ -283,6 +290,7 @@ fn run(request: &Request, handler: &dyn Handler, replies: &mpsc::Sender<Reply>) 
         Request::Requeue { records } => handler
             .requeue(records.as_deref(), &mut tell)
             .map(Reply::Requeued),
+        Request::Reverify { names } => handler.reverify(names, &mut tell).map(Reply::Reverified),
     };
     // Nobody may be there any more.
     drop(replies.blocking_send(reply.unwrap_or_else(Reply::Failed)));

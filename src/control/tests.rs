@@ -6,6 +6,7 @@ use crate::{
     clock::Millis,
     follow::{Decision, Decisions, FOLLOWERS, Filter, Follower, Outcome},
     publish::again::{Replayed, Requeued, Tell},
+    rejects::Reverified,
     spool::Selection,
 };
 use serde_json::{Value, json};
@@ -50,6 +51,10 @@ impl Handler for Fake {
 
     fn requeue(&self, records: Option<&[u64]>, _: Tell<'_>) -> Result<Requeued, String> {
         Err(format!("{records:?}"))
+    }
+
+    fn reverify(&self, names: &[String], _: Tell<'_>) -> Result<Reverified, String> {
+        Err(format!("{names:?}"))
     }
 
     fn follow(&self, filter: &Filter) -> Result<Follower, String> {
@@ -134,6 +139,9 @@ async fn a_command_asks_hears_how_far_it_is_and_gets_its_answer() {
     let records = Some(vec![7]);
     let (failed, _) = ask(&rig.spool, &Request::Requeue { records });
     assert_eq!(failed, Reply::Failed("Some([7])".into()));
+    let names = vec!["1.1".into()];
+    let (failed, _) = ask(&rig.spool, &Request::Reverify { names });
+    assert_eq!(failed, Reply::Failed("[\"1.1\"]".into()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,13 +12,16 @@ use super::{
     tls::{NoIdentity, ReadPem, Tls},
 };
 use crate::{
-    callback::verify::{Kind, Policy, TencentCss, VolcengineLive},
+    callback::{
+        names::Family,
+        verify::{Kind, Policy, TencentCss, VolcengineLive},
+    },
     clock::Clock,
     config::{Auth, Cidr, Http, Limits, Source, SourceKind},
     follow::{Decision, Decisions, Outcome},
     metrics::Callbacks,
-    rejects::Ledger,
-    spool::Appender,
+    rejects::{self, Entry, Gate, Ledger, Passed},
+    spool::{AppendError, Appender, Envelope, Receipt},
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -235,5 +238,24 @@ impl Sender {
             keyring: Arc::new(keyring),
             allow: source.allow.clone(),
         })
+    }
+}
+
+/// What was refused, and passes now.
+impl Gate for Door {
+    fn judge(&self, entry: &Entry) -> Result<Passed, String> {
+        let of = |sender: &&Sender| sender.route.source == entry.source;
+        let sender = self.senders.iter().find(of);
+        let sender = sender.ok_or("there is no such source any more")?;
+        let armed = sender.keyring.now();
+        rejects::judge(&*sender.kind, &armed.keys, &sender.policy, entry)
+    }
+
+    fn is_off(&self, family: Family) -> bool {
+        self.off.ignores(family).is_some()
+    }
+
+    fn submit(&self, passed: Passed, envelope: Envelope) -> Result<Receipt, AppendError> {
+        self.appender.submit(passed.ce_id, passed.event, envelope)
     }
 }

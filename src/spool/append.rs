@@ -92,6 +92,16 @@ pub(in crate::spool) struct Append {
 #[must_use = "it says whether the callback is durable"]
 pub struct Receipt(oneshot::Receiver<Result<Durable, AppendError>>);
 
+impl Receipt {
+    /// Waits for it, blocking: for threads that are nobody's task.
+    ///
+    /// # Errors
+    /// As [`Appender::append`].
+    pub fn wait(self) -> Result<Durable, AppendError> {
+        self.0.blocking_recv().unwrap_or(Err(AppendError::Stopped))
+    }
+}
+
 impl Future for Receipt {
     type Output = Result<Durable, AppendError>;
 

@@ -2,27 +2,29 @@
 //! that pass into the spool.
 
 use super::{
-    super::{Failure, Outcome, output::Output, settings::load, verify::Judge},
+    super::{Failure, Outcome, output::Output, progress::Progress, settings::load, verify::Judge},
     Which, read,
 };
 use crate::{
-    callback::{id::ce_id, json::Document, names::EventName, verify},
+    callback::names::{Family, SourceName},
     clock::SystemClock,
     config::{Config, Flags},
+    control::{Client, Reply, Request},
     metrics::Callbacks,
-    rejects::{self, Entry},
-    spool::{self, Appender, CeId, Envelope, How, OpenError},
+    rejects::{self, Entry, Gate, Passed, Reverified},
+    spool::{self, AppendError, Appender, Envelope, OpenError, Receipt},
 };
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{collections::BTreeMap, ops::ControlFlow, path::Path, sync::Arc};
 
 /// Judges refused callbacks again, with the keys that the settings have now and as of the time when they came. With
-/// --accept, those that pass go into the spool as if they had just come: exit 0 when all of them are durable.
+/// --accept, those that pass go into the spool as if they had just come: exit 0 when all of them are durable. A running
+/// `serve` takes them itself, and judges them with the keys that it has.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
                   livebridge rejects reverify --config livebridge.toml --since 1h             what would pass?\n  \
-                  livebridge rejects reverify --config livebridge.toml --since 1h --accept    with serve stopped")]
+                  livebridge rejects reverify --config livebridge.toml --since 1h --accept    with serve running, or not")]
 pub(super) struct Args {
-    /// Put those that pass into the spool. serve must not be running on it.
+    /// Put those that pass into the spool.
     #[arg(long)]
     accept: bool,
     #[command(flatten)]
@@ -31,109 +33,138 @@ pub(super) struct Args {
     flags: Flags,
 }
 
-/// Callbacks that wait for their receipts at once.
-const AT_ONCE: usize = 64;
+/// Names in a request: of at most 24 bytes each.
+const NAMES: usize = 20_000;
 
 pub(super) fn run(args: &Args) -> Outcome {
     let config = load(&args.flags)?.config;
-    let judges: BTreeMap<_, _> = config
-        .sources
-        .iter()
-        .map(|source| (source.name.clone(), Judge::of(&config, source)))
-        .collect();
-    let mut door = args.accept.then(|| Door::open(&config)).transpose()?;
+    let judges = Judges::of(&config);
     let mut output = Output::standard();
-    let (mut passing, mut failing) = (0_u64, 0_u64);
-    let mut stopped = Ok(());
+    let (mut passing, mut failing) = (Vec::new(), 0_u64);
     read(&config.spool.dir, |name, entry, accepted| {
         if accepted || !args.which.includes(&entry) {
             return ControlFlow::Continue(());
         }
-        let verdict = match judges.get(&entry.source) {
-            Some(judge) => again(judge, &entry),
-            None => Err("there is no such source any more".into()),
-        };
-        let said = match &verdict {
-            Ok(_) => "passes".to_owned(),
-            Err(why) => format!("fails: {why}"),
+        let said = match judges.judge(&entry) {
+            Ok(_) => {
+                passing.push(name.to_owned());
+                "passes".to_owned()
+            }
+            Err(why) => {
+                failing += 1;
+                format!("fails: {why}")
+            }
         };
         let (at, source, reason) = (entry.at, &entry.source, &entry.reason);
-        let line = format!("{name}  {at}  {source}  {reason}  {said}");
-        match verdict {
-            Err(_) => failing += 1,
-            Ok(callback) => {
-                passing += 1;
-                if let Some(door) = &mut door {
-                    stopped = door.take(name, entry, callback);
-                }
-            }
-        }
-        if stopped.is_err() {
-            return ControlFlow::Break(());
-        }
         // Whoever reads it no more still wants the rest to be accepted.
-        let _ = output.line(&line);
+        let _ = output.line(&format!("{name}  {at}  {source}  {reason}  {said}"));
         ControlFlow::Continue(())
     })?;
-    stopped?;
-    let mut sum = format!("{passing} pass, {failing} fail");
-    if let Some(door) = door {
-        let done = door.close()?;
-        let Done {
-            new,
-            duplicates,
-            off,
-            ..
-        } = done;
+    let mut sum = format!("{} pass, {failing} fail", passing.len());
+    let done = args
+        .accept
+        .then(|| accept(&config, judges, &passing))
+        .transpose()?;
+    if let Some(done) = &done {
         sum = format!(
-            "{sum}; {new} are in the spool now, {duplicates} were there already, {off} have their topic off"
+            "{sum}; {} are in the spool now, {} were there already, {} have their topic off",
+            done.new, done.duplicates, done.off
         );
     }
     let _ = output.line(&sum);
-    output.finish()
+    output.finish()?;
+    done.map_or(Ok(()), |done| all_of(&done))
 }
 
-/// What the spool needs of a callback that passes.
-struct Callback {
-    event: EventName,
-    ce_id: CeId,
+/// Whether none was left.
+fn all_of(done: &Reverified) -> Outcome {
+    if let Some(why) = &done.failed_because {
+        return Err(Failure::Failed(format!(
+            "{} pass with the keys given here, but not with those that serve has ({why}): give it the right key first, \
+             in its key file or its settings",
+            done.failed
+        )));
+    }
+    if done.gone > 0 {
+        return Err(Failure::Failed(format!(
+            "{} were pushed out of the ledger meanwhile",
+            done.gone
+        )));
+    }
+    Ok(())
 }
 
-fn again(judge: &Judge, entry: &Entry) -> Result<Callback, String> {
-    let document = Document::parse(&entry.body).map_err(|why| why.to_string())?;
-    let request = verify::Request::of_body(&entry.body);
-    let (keys, policy) = (&judge.keys, &judge.policy);
-    let authentic = verify::verify(judge.kind, &request, document, keys, policy, entry.at)
-        .map_err(|why| why.to_string())?;
-    Ok(Callback {
-        event: authentic.event(),
-        ce_id: ce_id(authentic.document()),
-    })
+/// By the relay that has the spool, or by opening it.
+fn accept(config: &Config, judges: Judges<'_>, names: &[String]) -> Result<Reverified, Failure> {
+    let dir = &config.spool.dir;
+    if let Some(client) = Client::connect(dir).map_err(Failure::failed)? {
+        return through(client, dir, names);
+    }
+    let (gate, threads) = Opened::open(config, judges)?;
+    let mut tell = |_, _| ControlFlow::Continue(());
+    let done = rejects::accept(dir, names, &gate, &mut tell);
+    drop(gate);
+    threads.join().map_err(Failure::failed)?;
+    done.map_err(Failure::failed)
 }
 
-/// The spool, open for appending.
-struct Door<'a> {
-    config: &'a Config,
-    runtime: tokio::runtime::Runtime,
+/// A request has so much room, so there may be several; the first connection is there already.
+fn through(client: Client, dir: &Path, names: &[String]) -> Result<Reverified, Failure> {
+    let mut sum = Reverified::default();
+    let mut progress = Progress::new("judged", "callbacks");
+    let mut client = Some(client);
+    for some in names.chunks(NAMES) {
+        let next = match client.take() {
+            Some(client) => client,
+            None => Client::connect(dir)
+                .map_err(Failure::failed)?
+                .ok_or_else(|| Failure::Failed("serve has stopped: say it again".into()))?,
+        };
+        let request = Request::Reverify {
+            names: some.to_vec(),
+        };
+        let reply = next.ask(&request, &mut |done, all| progress.at(done, all));
+        progress.finish();
+        match reply.map_err(Failure::failed)? {
+            Reply::Reverified(done) => sum.add(done),
+            Reply::Failed(why) => return Err(Failure::Failed(why)),
+            _ => return Err(Failure::failed("the relay answered something else")),
+        }
+    }
+    Ok(sum)
+}
+
+/// The sources of the settings, each with its keys.
+struct Judges<'c> {
+    config: &'c Config,
+    by_source: BTreeMap<SourceName, Judge>,
+}
+
+impl<'c> Judges<'c> {
+    fn of(config: &'c Config) -> Self {
+        let judge =
+            |source: &crate::config::Source| (source.name.clone(), Judge::of(config, source));
+        Self {
+            config,
+            by_source: config.sources.iter().map(judge).collect(),
+        }
+    }
+
+    fn judge(&self, entry: &Entry) -> Result<Passed, String> {
+        let judge = self.by_source.get(&entry.source);
+        let judge = judge.ok_or("there is no such source any more")?;
+        rejects::judge(judge.kind, &judge.keys, &judge.policy, entry)
+    }
+}
+
+/// The spool, opened for appending.
+struct Opened<'c> {
+    judges: Judges<'c>,
     appender: Appender,
-    threads: spool::Threads,
-    waiting: Vec<(String, spool::Receipt)>,
-    done: Done,
 }
 
-#[derive(Default)]
-struct Done {
-    new: u64,
-    duplicates: u64,
-    off: u64,
-    names: Vec<String>,
-}
-
-impl<'a> Door<'a> {
-    fn open(config: &'a Config) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .map_err(Failure::failed)?;
+impl<'c> Opened<'c> {
+    fn open(config: &Config, judges: Judges<'c>) -> Result<(Self, spool::Threads), Failure> {
         let sources = config.sources.iter().map(|source| source.name.clone());
         let sources: Vec<_> = sources.collect();
         let registry = prometheus::Registry::new();
@@ -144,67 +175,30 @@ impl<'a> Door<'a> {
             limits: &config.limits,
         };
         let clock = Arc::new(SystemClock);
-        let opened = spool::open(settings, clock, &registry, callbacks, Box::new(|| {}))
-            .map_err(|why| match why {
-                OpenError::Locked { .. } => Failure::Failed(format!(
-                    "{why}: --accept needs the spool for itself, so stop serve first (what is sent meanwhile comes again)"
-                )),
-                why => Failure::failed(why),
+        let opened =
+            spool::open(settings, clock, &registry, callbacks, Box::new(|| {})).map_err(|why| {
+                match why {
+                    OpenError::Locked { .. } => Failure::Failed(format!(
+                        "{why}; it can't be reached through control.sock either"
+                    )),
+                    why => Failure::failed(why),
+                }
             })?;
-        Ok(Self {
-            config,
-            runtime,
-            appender: opened.appender,
-            threads: opened.threads,
-            waiting: Vec::new(),
-            done: Done::default(),
-        })
+        let appender = opened.appender;
+        Ok((Self { judges, appender }, opened.threads))
+    }
+}
+
+impl Gate for Opened<'_> {
+    fn judge(&self, entry: &Entry) -> Result<Passed, String> {
+        self.judges.judge(entry)
     }
 
-    fn take(&mut self, name: &str, entry: Entry, callback: Callback) -> Outcome {
-        let family = callback.event.family();
-        if !self.config.topics.families.contains_key(&family) {
-            // At the door it would have been ignored.
-            self.done.off += 1;
-            return Ok(());
-        }
-        let envelope = Envelope {
-            source: entry.source,
-            family,
-            received_at: entry.at,
-            traceparent: entry.traceparent.map(Into::into),
-            body: entry.body,
-        };
-        let submitted = self
-            .appender
-            .submit(callback.ce_id, callback.event, envelope);
-        self.waiting
-            .push((name.to_owned(), submitted.map_err(Failure::failed)?));
-        if self.waiting.len() >= AT_ONCE {
-            self.settle()?;
-        }
-        Ok(())
+    fn is_off(&self, family: Family) -> bool {
+        !self.judges.config.topics.families.contains_key(&family)
     }
 
-    /// Waits until what was handed over is durable, and then notes it.
-    fn settle(&mut self) -> Outcome {
-        for (name, receipt) in self.waiting.drain(..) {
-            let durable = self.runtime.block_on(receipt).map_err(Failure::failed)?;
-            match durable.how() {
-                How::New => self.done.new += 1,
-                How::Duplicate => self.done.duplicates += 1,
-            }
-            self.done.names.push(name);
-        }
-        rejects::mark_accepted(&self.config.spool.dir, &self.done.names)
-            .map_err(|e| Failure::Failed(format!("rejects/accepted: {e}")))
-    }
-
-    fn close(mut self) -> Result<Done, Failure> {
-        self.settle()?;
-        drop(self.appender);
-        let ended = self.runtime.block_on(self.threads.ended());
-        ended.map_err(Failure::failed)?;
-        Ok(self.done)
+    fn submit(&self, passed: Passed, envelope: Envelope) -> Result<Receipt, AppendError> {
+        self.appender.submit(passed.ce_id, passed.event, envelope)
     }
 }
