@@ -219,7 +219,10 @@ impl Rehearsal {
         for message in &messages {
             assert_eq!(message.topic, self.topics.of("recording"));
             let json = message.json();
-            let number = json["media_start_time"].as_u64().expect("a number");
+            let number = json
+                .get("media_start_time")
+                .and_then(serde_json::Value::as_u64);
+            let number = number.expect("a number");
             let stream = message.key_text().expect("a key").to_owned();
             by_stream.entry(stream).or_default().push(number);
             assert!(ids.insert(message.ce_id().to_owned()), "twice: {json}");
@@ -252,7 +255,9 @@ impl Running {
         let page = Client::new(self.admin.to_string()).get("/status");
         let page = page.expect("the admin listener answers");
         let status: serde_json::Value = serde_json::from_slice(&page.body).expect("JSON");
-        status["keys"]["tencent"].as_array().map_or(0, Vec::len)
+        let keys = status.pointer("/keys/tencent");
+        keys.and_then(serde_json::Value::as_array)
+            .map_or(0, Vec::len)
     }
 
     fn settled(&self) {
