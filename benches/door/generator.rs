@@ -25,6 +25,7 @@ static NEXT: AtomicU64 = AtomicU64::new(FIRST_NUMBER);
 /// What one round showed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measured {
+    pub(crate) count: usize,
     pub(crate) per_second: f64,
     pub(crate) cpu_micros: f64,
     pub(crate) p50_millis: f64,
@@ -48,6 +49,7 @@ impl Rounds {
             all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
         };
         Measured {
+            count: self.0.iter().map(|m| m.count).sum(),
             per_second: of(|m| m.per_second),
             cpu_micros: of(|m| m.cpu_micros),
             p50_millis: of(|m| m.p50_millis),
@@ -74,6 +76,7 @@ impl Answers {
             latency.map_or(f64::NAN, |l| l.as_secs_f64() * 1e3)
         };
         Measured {
+            count,
             per_second: count as f64 / self.took.as_secs_f64(),
             cpu_micros: cpu_seconds * 1e6 / count as f64,
             p50_millis: at(0.5),

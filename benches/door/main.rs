@@ -33,7 +33,7 @@ fn main() {
     let time = Duration::from_secs(number("--seconds", 5));
     let rounds = number("--rounds", 3);
 
-    let broker = Broker::shared();
+    let broker = &Broker::for_load();
     let topics = Topics::create(broker, 6);
     let mut relay = Relay::new(
         env!("CARGO_BIN_EXE_livebridge"),
@@ -41,6 +41,10 @@ fn main() {
         &topics,
     )
     .set("spool.segment_bytes", "\"64MiB\"");
+    for setting in arguments.iter().skip_while(|a| *a != "--set").skip(1) {
+        let (key, value) = setting.split_once('=').expect("--set key=value");
+        relay = relay.set(key, value);
+    }
     relay.start();
     let bare = Bare::start();
 
@@ -48,9 +52,16 @@ fn main() {
         "{} bytes a body, {time:?} a round, the median of {rounds} rounds",
         generator::body_bytes()
     );
-    println!("connections  server       requests/s   CPU us/request   p50 ms   p99 ms");
+    println!(
+        "connections  server       requests/s   CPU us/request   p50 ms   p99 ms   broker's CPU us"
+    );
+    // Once for nothing: the broker compiles what it runs.
+    let address = relay.address();
+    generator::run(&address, CONNECTIONS[0], time);
+    relay.wait_until_settled(SETTLE);
     for connections in CONNECTIONS {
         let (mut hyper, mut ours) = (Rounds::default(), Rounds::default());
+        let mut broker_micros = Vec::new();
         for _ in 0..rounds {
             hyper.push(measure(
                 &bare.port.address(),
@@ -65,17 +76,18 @@ fn main() {
             let settle = || {
                 relay.borrow_mut().wait_until_settled(SETTLE);
             };
-            ours.push(measure(
-                &address,
-                connections,
-                time,
-                || relay.borrow().cpu(),
-                settle,
-            ));
+            let before = broker.cpu();
+            let round = measure(&address, connections, time, || relay.borrow().cpu(), settle);
+            let used = (broker.cpu() - before).as_secs_f64() * 1e6;
+            broker_micros.push(used / round.count as f64);
+            ours.push(round);
         }
+        broker_micros.sort_by(f64::total_cmp);
         let (hyper, ours) = (hyper.median(), ours.median());
-        print_row(connections, "bare hyper", &hyper);
-        print_row(connections, "livebridge", &ours);
+        print_row(connections, "bare hyper", &hyper, "");
+        let of_broker = broker_micros.get(broker_micros.len() / 2);
+        let of_broker = of_broker.map_or(String::new(), |us| format!("{us:.1}"));
+        print_row(connections, "livebridge", &ours, &of_broker);
         println!(
             "{connections:>11}  ratio        {:>10.2}   {:>14.2}",
             ours.per_second / hyper.per_second,
@@ -84,9 +96,9 @@ fn main() {
     }
 }
 
-fn print_row(connections: usize, server: &str, m: &Measured) {
+fn print_row(connections: usize, server: &str, m: &Measured, broker: &str) {
     println!(
-        "{connections:>11}  {server:<10}   {:>10.0}   {:>14.1}   {:>6.2}   {:>6.2}",
+        "{connections:>11}  {server:<10}   {:>10.0}   {:>14.1}   {:>6.2}   {:>6.2}   {broker:>15}",
         m.per_second, m.cpu_micros, m.p50_millis, m.p99_millis
     );
 }

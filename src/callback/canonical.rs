@@ -4,7 +4,7 @@
 //! came; strings with the fewest escapes; no white space; top-level `sign` and `t` left out. Ids of stored records hang
 //! on this form: it must never change, only get a successor with another version.
 
-use super::json::{Document, Malformed, Member, scan::Scanner};
+use super::json::{Document, Malformed, Member, plain::plain, scan::Scanner};
 use std::{borrow::Cow, ops::Range};
 
 /// The canonical form. Never longer than the text that came.
@@ -118,10 +118,7 @@ fn close(out: &mut Vec<u8>, bracket: u8) {
 fn string(out: &mut Vec<u8>, said: &str) {
     out.push(b'"');
     let mut rest = said.as_bytes();
-    while let Some(plain) = rest
-        .iter()
-        .position(|&b| b < 0x20 || b == b'"' || b == b'\\')
-    {
+    while let Some(plain) = plain(rest) {
         let (before, after) = rest.split_at(plain);
         out.extend_from_slice(before);
         let Some((&byte, after)) = after.split_first() else {

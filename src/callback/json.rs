@@ -7,6 +7,7 @@
 //! passes over nested strings without looking at their surrogate escapes, and over nested values to any depth. What a
 //! callback is accepted as must not depend on who parses it later.
 
+pub(in crate::callback) mod plain;
 pub(in crate::callback) mod scan;
 mod unescape;
 

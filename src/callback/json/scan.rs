@@ -1,6 +1,6 @@
 //! The grammar of RFC 8259 as one pass over bytes, without recursion: what is open is a bit each.
 
-use super::{MAX_DEPTH, Malformed, unescape::unescape};
+use super::{MAX_DEPTH, Malformed, plain::plain, unescape::unescape};
 use std::borrow::Cow;
 
 /// Which containers are open, outermost first: one bit each, set for an object.
@@ -253,11 +253,7 @@ impl<'a> Scanner<'a> {
         }
         let mut escaped = false;
         loop {
-            let plain = self
-                .rest()
-                .iter()
-                .position(|&b| b == b'"' || b == b'\\' || b < 0x20);
-            match plain {
+            match plain(self.rest()) {
                 None => {
                     return Err(Malformed::EndsEarly {
                         at: self.text.len(),

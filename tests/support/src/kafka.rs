@@ -32,7 +32,17 @@ pub struct Broker {
     port: Port,
     controller: Port,
     dir: TempDir,
+    machine: Machine,
     process: Mutex<Option<Process>>,
+}
+
+/// What the broker's JVM is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Machine {
+    /// To start fast and take little: tests.
+    Small,
+    /// To take much load, as in production: benches.
+    Fast,
 }
 
 impl Broker {
@@ -49,9 +59,21 @@ impl Broker {
         broker
     }
 
+    /// A broker for benches: slower to start, and compiled as well as Java can.
+    pub fn for_load() -> Self {
+        let broker = Self::made(Machine::Fast);
+        broker.start();
+        broker
+    }
+
     /// A broker that has an address, and is not running yet.
     pub fn down() -> Self {
+        Self::made(Machine::Small)
+    }
+
+    fn made(machine: Machine) -> Self {
         let broker = Self {
+            machine,
             port: Port::claim(),
             controller: Port::claim(),
             dir: tempfile::Builder::new()
@@ -84,7 +106,10 @@ impl Broker {
     pub fn launch(&self) {
         let mut slot = self.process.lock().expect("no panic under this lock");
         assert!(slot.is_none(), "the broker runs already");
-        let mut java = java("64m", "320m");
+        let mut java = match self.machine {
+            Machine::Small => java("64m", "320m"),
+            Machine::Fast => fast_java("512m"),
+        };
         java.arg(format!(
             "-Dlog4j2.configurationFile={}",
             self.dir.path().join("log4j2.properties").display()
@@ -148,6 +173,12 @@ impl Broker {
         slot.as_ref()
             .expect("the broker was started")
             .signal(signal);
+    }
+
+    /// The processor time that it has used since it was started.
+    pub fn cpu(&self) -> Duration {
+        let slot = self.process.lock().expect("no panic under this lock");
+        slot.as_ref().map_or(Duration::ZERO, Process::cpu)
     }
 
     /// `host:port` for clients.
@@ -266,6 +297,15 @@ pub fn java(least: &str, most: &str) -> Command {
             "-XX:TieredStopAtLevel=1",
             "-XX:-UsePerfData",
         ]);
+    java
+}
+
+/// A JVM that takes its time to start, and then compiles all that is worth it.
+fn fast_java(memory: &str) -> Command {
+    let mut java = Command::new("java");
+    java.arg(format!("-Xms{memory}"))
+        .arg(format!("-Xmx{memory}"))
+        .args(["-XX:+UseParallelGC", "-XX:-UsePerfData"]);
     java
 }
 
