@@ -26,8 +26,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long the thread looks for events before it looks whether it shall close. Reports don't wait for it.
-const POLL: Duration = Duration::from_millis(100);
+/// How long the thread looks for events before it looks whether it shall close. Reports don't wait for it. Not shorter: the
+/// client library rounds what is left down to milliseconds, and so spins through the last one, each time.
+const POLL: Duration = Duration::from_millis(250);
 /// How long the last reports of a purged producer are waited for. Some never come.
 const LAST_REPORTS: Duration = Duration::from_secs(2);
 /// Producers at once, the closing ones included: one hangs while it is destroyed when, say, the resolver hangs.

@@ -1,7 +1,8 @@
 //! Where everything that happens reaches the publisher's thread: reports, new records, the wish to stop.
 //!
-//! Whoever puts something in wakes the thread at once; there is no interval. Bounded by nature: a record has one
-//! report, and the windows bound the records under way.
+//! Whoever puts something in wakes the thread at once, unless something came just before: then new records and acks gather
+//! for [`GATHER`], since waking a thread for each of thousands a second costs more than what it does then. What is urgent never
+//! waits. Bounded by nature: a record has one report, and the windows bound the records under way.
 
 use super::{
     classify::{Class, Code},
@@ -13,6 +14,9 @@ use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+
+/// For how long records and acks gather while they flow. Far below what a broker takes for an answer.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// A producer's number; never used twice in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +71,12 @@ pub struct Mail {
 struct Inside {
     mail: Mail,
     rung: bool,
+    /// Something that must not wait is there.
+    urgent: bool,
+    /// The thread waits for anything at all; if not, only for what is urgent.
+    asleep: bool,
+    /// Something came the last time: more is about to.
+    flowing: bool,
 }
 
 /// See the module.
@@ -95,12 +105,12 @@ impl Mailbox {
 
     /// There may be new durable records.
     pub fn ring(&self) {
-        self.put(|_| {});
+        self.put(false, |_| {});
     }
 
     /// Asks to stop within this time. The shortest wish holds.
     pub fn stop(&self, within: Duration) {
-        self.put(|mail| {
+        self.put(true, |mail| {
             let wish = mail.stop_within.map_or(within, |other| other.min(within));
             mail.stop_within = Some(wish);
         });
@@ -109,30 +119,50 @@ impl Mailbox {
     /// Waits until something is there, or until `until` (none: for ever), and takes it all.
     pub fn take(&self, until: Option<Tick>) -> Mail {
         let mut inside = self.lock();
-        while !inside.rung {
-            let now = self.now();
-            match until {
-                Some(until) if until <= now => break,
-                Some(until) => {
-                    let waited = self.wake.wait_timeout(inside, until - now);
-                    inside = waited.unwrap_or_else(PoisonError::into_inner).0;
-                }
-                None => {
-                    let waited = self.wake.wait(inside);
-                    inside = waited.unwrap_or_else(PoisonError::into_inner);
-                }
-            }
+        if inside.flowing {
+            let gathered = self.now() + GATHER;
+            let gathered = until.map_or(gathered, |until| until.min(gathered));
+            inside = self.wait(inside, Some(gathered), |inside| inside.urgent);
         }
-        inside.rung = false;
+        inside.asleep = true;
+        inside = self.wait(inside, until, |inside| inside.rung);
+        inside.asleep = false;
+        inside.urgent = false;
+        inside.flowing = mem::take(&mut inside.rung);
         mem::take(&mut inside.mail)
     }
 
-    fn put(&self, change: impl FnOnce(&mut Mail)) {
+    fn wait<'a>(
+        &self,
+        mut inside: MutexGuard<'a, Inside>,
+        until: Option<Tick>,
+        enough: fn(&Inside) -> bool,
+    ) -> MutexGuard<'a, Inside> {
+        while !enough(&inside) {
+            let now = self.now();
+            inside = match until {
+                Some(until) if until <= now => break,
+                Some(until) => {
+                    let waited = self.wake.wait_timeout(inside, until - now);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    let waited = self.wake.wait(inside);
+                    waited.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
+        }
+        inside
+    }
+
+    fn put(&self, urgent: bool, change: impl FnOnce(&mut Mail)) {
         let mut inside = self.lock();
         change(&mut inside.mail);
-        let was_rung = mem::replace(&mut inside.rung, true);
+        let first = !mem::replace(&mut inside.rung, true);
+        let first_urgent = urgent && !mem::replace(&mut inside.urgent, true);
+        let wakes = first_urgent || (first && inside.asleep);
         drop(inside);
-        if !was_rung {
+        if wakes {
             self.wake.notify_one();
         }
     }
@@ -145,11 +175,11 @@ impl Mailbox {
 
 impl Reports for Mailbox {
     fn report(&self, report: Report) {
-        self.put(|mail| mail.reports.push(report));
+        self.put(report.result.is_err(), |mail| mail.reports.push(report));
     }
 
     fn trouble(&self, producer: ProducerId, code: Code, reason: &str) {
-        self.put(|mail| {
+        self.put(true, |mail| {
             mail.trouble = Some((code, reason.to_owned()));
             if code.class() == Class::Fatal {
                 mail.fatal.push((producer, code));
@@ -158,6 +188,60 @@ impl Reports for Mailbox {
     }
 
     fn closed(&self, producer: ProducerId) {
-        self.put(|mail| mail.closed.push(producer));
+        self.put(true, |mail| mail.closed.push(producer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::Arc, thread};
+
+    fn ack(seq: u64) -> Report {
+        Report {
+            producer: ProducerId(1),
+            ticket: Ticket {
+                family: Family::Recording,
+                seq: Seq(seq),
+            },
+            result: Ok(()),
+        }
+    }
+
+    #[test]
+    fn who_sleeps_is_woken_by_anything() {
+        let mailbox = Arc::new(Mailbox::default());
+        let other = Arc::clone(&mailbox);
+        let sleeper = thread::spawn(move || other.take(None));
+        mailbox.report(ack(1));
+        assert_eq!(sleeper.join().unwrap().reports, [ack(1)]);
+    }
+
+    #[test]
+    fn what_flows_gathers_and_nothing_of_it_is_lost() {
+        let mailbox = Mailbox::default();
+        mailbox.ring();
+        mailbox.take(None);
+        mailbox.report(ack(1));
+        mailbox.report(ack(2));
+        let before = mailbox.now();
+        assert_eq!(mailbox.take(None).reports, [ack(1), ack(2)]);
+        assert!(mailbox.now() - before >= GATHER);
+        // Nothing came any more: the next one doesn't wait for others.
+        assert!(mailbox.take(Some(mailbox.now())).reports.is_empty());
+        mailbox.report(ack(3));
+        assert_eq!(mailbox.take(None).reports, [ack(3)]);
+    }
+
+    #[test]
+    fn what_is_urgent_and_a_deadline_end_the_gathering() {
+        let mailbox = Mailbox::default();
+        mailbox.ring();
+        mailbox.take(None);
+        mailbox.stop(Duration::from_secs(1));
+        assert!(mailbox.take(None).stop_within.is_some());
+        mailbox.ring();
+        // Still flowing; a time that has come is not waited for.
+        assert!(mailbox.take(Some(Tick::ZERO)).reports.is_empty());
     }
 }
