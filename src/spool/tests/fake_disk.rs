@@ -1,15 +1,22 @@
 //! A disk that keeps what was written apart from what was synced, names included; that dies at a chosen call, forgets
 //! what the test chooses of the unsynced, and fails any chosen call.
 
-use super::super::disk::{Dir, Disk, DiskFile, Space};
+mod calls;
+pub(in crate::spool) mod content;
+pub(in crate::spool) mod names;
+
+use super::super::disk::{Dir, DiskFile};
+use content::Content;
+use names::Names;
 use std::{
     collections::BTreeMap,
     io,
+    ops::Range,
     sync::{Arc, Mutex},
 };
 
-type Path = (Dir, String);
-const SECTOR: usize = 512;
+pub(in crate::spool) const EIO: i32 = 5;
+pub(in crate::spool) const ENOSPC: i32 = 28;
 
 /// What survives of unsynced bytes and names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,36 +25,79 @@ pub(in crate::spool) enum Survives {
     All,
     /// A power cut at its worst: nothing.
     Nothing,
-    /// A power cut: any sectors of any writes, the names as far as they came in order, by this seed.
+    /// A power cut: any sectors of any writes, any of the changes of names, by this seed.
     Some(u64),
 }
 
-#[derive(Debug, Clone, Default)]
-struct Content {
-    live: Vec<u8>,
-    synced: Vec<u8>,
+/// What a call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::spool) enum Verb {
+    List,
+    Create,
+    Open,
+    Rename,
+    Remove,
+    Size,
+    SyncDir,
+    Space,
+    Read,
+    Write,
+    Sync,
+    Len,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    names: BTreeMap<Path, u64>,
-    synced_names: BTreeMap<Path, u64>,
-    /// Names as they were after each unsynced change.
-    history: Vec<BTreeMap<Path, u64>>,
-    contents: BTreeMap<u64, Content>,
+impl Verb {
+    pub(in crate::spool) const ALL: [Self; 12] = [
+        Self::List,
+        Self::Create,
+        Self::Open,
+        Self::Rename,
+        Self::Remove,
+        Self::Size,
+        Self::SyncDir,
+        Self::Space,
+        Self::Read,
+        Self::Write,
+        Self::Sync,
+        Self::Len,
+    ];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Death,
+    Error,
+}
+
+/// Everything but what is watched: cheap to copy.
+#[derive(Debug, Clone, Default)]
+pub(in crate::spool) struct State {
+    pub(in crate::spool) names: Names,
+    pub(in crate::spool) contents: BTreeMap<u64, Content>,
     next: u64,
     /// Of the names and salts: the same from run to run.
     chance: u64,
-    calls: u64,
-    dies_at: Option<u64>,
-    fails_at: Option<u64>,
     free: u64,
     /// If set, what files take is no longer free.
     capacity: Option<u64>,
 }
 
-#[derive(Debug, Clone)]
-pub(in crate::spool) struct FakeDisk(Arc<Mutex<State>>);
+/// Sees the disk as it is when a call that changes or syncs something has done so, and nothing of it is certain yet.
+pub(in crate::spool) type Watch = Box<dyn FnMut(&State) + Send>;
+
+#[derive(Default)]
+struct Machine {
+    state: State,
+    calls: u64,
+    of_verb: [u64; Verb::ALL.len()],
+    dies_at: Option<u64>,
+    fails_at: Option<u64>,
+    verb_fails: Option<(Verb, u64, i32)>,
+    watch: Option<Watch>,
+}
+
+#[derive(Clone)]
+pub(in crate::spool) struct FakeDisk(Arc<Mutex<Machine>>);
 
 struct FakeFile {
     disk: FakeDisk,
@@ -56,21 +106,70 @@ struct FakeFile {
 
 impl State {
     fn used(&self) -> u64 {
-        let lengths = self.names.values().map(|id| self.contents[id].live.len());
+        let live = self.names.live().iter();
+        let lengths = live.map(|(_, _, id)| self.contents[id].live().len());
         lengths.sum::<usize>() as u64
+    }
+
+    fn file(&mut self, id: u64) -> &mut Content {
+        self.contents.get_mut(&id).unwrap()
+    }
+
+    /// What the next process finds after a power cut, by these choices: see [`Content::after_power_cut`] and
+    /// [`Names::after_power_cut`]. `length` is asked for each file that may have several.
+    pub(in crate::spool) fn after_power_cut(
+        &self,
+        done: impl FnMut(usize) -> bool,
+        mut choose: impl FnMut(u64, usize, usize) -> usize,
+        mut length: impl FnMut(u64, usize) -> usize,
+    ) -> Self {
+        let names = self.names.after_power_cut(done);
+        let contents = names.live().iter().map(|(_, _, id)| {
+            let content = &self.contents[id];
+            let others = content.other_lengths();
+            let length = if others > 0 {
+                length(*id, others + 1)
+            } else {
+                0
+            };
+            let kept = content.after_power_cut(|sector, n| choose(*id, sector, n), length);
+            (*id, kept)
+        });
+        Self {
+            contents: contents.collect(),
+            names: names.clone(),
+            ..*self
+        }
+    }
+
+    pub(in crate::spool) fn disk(self) -> FakeDisk {
+        FakeDisk(Arc::new(Mutex::new(Machine {
+            state: self,
+            ..Machine::default()
+        })))
     }
 }
 
 impl FakeDisk {
     pub(in crate::spool) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State {
+        let state = State {
             free: 1 << 40,
             ..State::default()
-        })))
+        };
+        state.disk()
+    }
+
+    pub(in crate::spool) fn state(&self) -> State {
+        self.0.lock().unwrap().state.clone()
     }
 
     pub(in crate::spool) fn calls(&self) -> u64 {
         self.0.lock().unwrap().calls
+    }
+
+    /// How many calls there were of this kind.
+    pub(in crate::spool) fn calls_of(&self, verb: Verb) -> u64 {
+        self.0.lock().unwrap().of_verb[verb as usize]
     }
 
     /// From the call with this number on, everything fails; a write then is under way.
@@ -83,122 +182,117 @@ impl FakeDisk {
         self.0.lock().unwrap().fails_at = Some(call);
     }
 
+    /// This one call of this kind fails, with this error.
+    pub(in crate::spool) fn fail_verb_at(&self, verb: Verb, call: u64, error: i32) {
+        self.0.lock().unwrap().verb_fails = Some((verb, call, error));
+    }
+
+    #[expect(dead_code, reason = "for tests that look at every state")]
+    pub(in crate::spool) fn watch(&self, watch: Option<Watch>) {
+        self.0.lock().unwrap().watch = watch;
+    }
+
     pub(in crate::spool) fn set_free(&self, free: u64) {
-        self.0.lock().unwrap().free = free;
+        self.0.lock().unwrap().state.free = free;
     }
 
     /// From here on files and free space are this together.
     pub(in crate::spool) fn set_capacity(&self, capacity: u64) {
-        self.0.lock().unwrap().capacity = Some(capacity);
+        self.0.lock().unwrap().state.capacity = Some(capacity);
     }
 
     /// Bytes of all files.
     pub(in crate::spool) fn used(&self) -> u64 {
-        self.0.lock().unwrap().used()
+        self.0.lock().unwrap().state.used()
     }
 
     /// What the next process finds.
     pub(in crate::spool) fn after_crash(&self, survives: Survives) -> Self {
-        let state = self.0.lock().unwrap();
+        let state = self.state();
         let mut random = match survives {
+            Survives::All => return state.disk(),
+            Survives::Nothing => {
+                let oldest = |_, _, _| 1;
+                return state.after_power_cut(|_| false, oldest, |_, _| 1).disk();
+            }
             Survives::Some(seed) => seed | 1,
-            _ => 1,
         };
-        let mut draw = move || {
+        let mut draw = |below: usize| {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            random
+            usize::try_from(random >> 32).unwrap() % below
         };
-        let names = match survives {
-            Survives::All => state.names.clone(),
-            Survives::Nothing => state.synced_names.clone(),
-            Survives::Some(_) => {
-                let kept = usize::try_from(draw()).unwrap() % (state.history.len() + 1);
-                kept.checked_sub(1).map_or_else(
-                    || state.synced_names.clone(),
-                    |at| state.history[at].clone(),
-                )
-            }
+        let done: Vec<bool> = (0..state.names.unsynced()).map(|_| draw(2) == 1).collect();
+        let seed = draw(usize::MAX);
+        let by_place = |id: u64, at: usize, below: usize| {
+            let mixed = (seed as u64 ^ (id << 32) ^ at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            usize::try_from(mixed >> 33).unwrap() % below
         };
-        let contents = state
-            .contents
-            .iter()
-            .map(|(id, content)| {
-                let kept = match survives {
-                    Survives::All => content.live.clone(),
-                    Survives::Nothing => content.synced.clone(),
-                    Survives::Some(_) => {
-                        let mut kept = content.synced.clone();
-                        for (at, sector) in content.live.chunks(SECTOR).enumerate() {
-                            let start = at * SECTOR;
-                            let old = kept.get(start..(start + sector.len()).min(kept.len()));
-                            if old != Some(sector) && draw() % 2 == 0 {
-                                kept.resize(kept.len().max(start + sector.len()), 0);
-                                kept[start..start + sector.len()].copy_from_slice(sector);
-                            }
-                        }
-                        kept
-                    }
-                };
-                // A killed process leaves unsynced bytes unsynced.
-                let synced = if survives == Survives::All {
-                    content.synced.clone()
-                } else {
-                    kept.clone()
-                };
-                (*id, Content { live: kept, synced })
-            })
-            .collect();
-        let synced_names = if survives == Survives::All {
-            state.synced_names.clone()
-        } else {
-            names.clone()
-        };
-        let history = if survives == Survives::All {
-            state.history.clone()
-        } else {
-            Vec::new()
-        };
-        Self(Arc::new(Mutex::new(State {
-            names,
-            synced_names,
-            history,
-            contents,
-            next: state.next,
-            chance: state.chance,
-            free: state.free,
-            capacity: state.capacity,
-            ..State::default()
-        })))
+        let length = |id, below| by_place(id, usize::MAX, below);
+        state
+            .after_power_cut(|at| done[at], by_place, length)
+            .disk()
     }
 
     /// Changes bytes behind everyone's back.
     pub(in crate::spool) fn damage(&self, dir: Dir, name: &str, at: usize, len: usize) {
-        let mut state = self.0.lock().unwrap();
-        let id = state.names[&(dir, name.to_owned())];
-        let content = state.contents.get_mut(&id).unwrap();
-        for bytes in [&mut content.live, &mut content.synced] {
-            bytes[at..at + len].iter_mut().for_each(|b| *b ^= 0x55);
-        }
+        self.behind(dir, name, |content| content.damage(at, len));
     }
 
-    fn call<T>(&self, act: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
-        let mut state = self.0.lock().unwrap();
-        state.calls += 1;
-        if state.dies_at.is_some_and(|at| state.calls >= at) {
+    /// From now on reading these bytes fails, until they are written.
+    pub(in crate::spool) fn make_unreadable(&self, dir: Dir, name: &str, bytes: Range<usize>) {
+        self.behind(dir, name, |content| content.make_unreadable(bytes));
+    }
+
+    fn behind(&self, dir: Dir, name: &str, act: impl FnOnce(&mut Content)) {
+        let mut machine = self.0.lock().unwrap();
+        let id = machine.state.names.find(dir, name).unwrap();
+        act(machine.state.file(id));
+    }
+
+    /// `fails` says what is left of it when it fails, or when the power fails or a kill comes meanwhile.
+    fn call<T>(
+        &self,
+        verb: Verb,
+        act: impl FnOnce(&mut State) -> io::Result<T>,
+        fails: impl FnOnce(&mut State, Why),
+    ) -> io::Result<T> {
+        let mut machine = self.0.lock().unwrap();
+        machine.calls += 1;
+        machine.of_verb[verb as usize] += 1;
+        if machine.dies_at.is_some_and(|at| machine.calls >= at) {
+            if machine.dies_at == Some(machine.calls) {
+                fails(&mut machine.state, Why::Death);
+            }
             return Err(io::Error::other("power cut"));
         }
-        if state.fails_at == Some(state.calls) {
-            return Err(io::Error::from_raw_os_error(5));
+        let of_verb = machine.of_verb[verb as usize];
+        let error = match machine.verb_fails {
+            Some((which, at, error)) if which == verb && at == of_verb => Some(error),
+            _ => (machine.fails_at == Some(machine.calls)).then_some(EIO),
+        };
+        if let Some(error) = error {
+            fails(&mut machine.state, Why::Error);
+            return Err(io::Error::from_raw_os_error(error));
         }
-        act(&mut state)
+        let syncs = matches!(verb, Verb::Sync | Verb::SyncDir);
+        let changes = matches!(
+            verb,
+            Verb::Create | Verb::Rename | Verb::Remove | Verb::Write
+        );
+        if syncs {
+            machine.show();
+        }
+        let result = act(&mut machine.state);
+        if changes {
+            machine.show();
+        }
+        result
     }
 
-    fn rename_in(state: &mut State, change: impl FnOnce(&mut BTreeMap<Path, u64>)) {
-        change(&mut state.names);
-        let now = state.names.clone();
-        state.history.push(now);
+    fn ask<T>(&self, verb: Verb, act: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+        self.call(verb, act, |_, _| {})
     }
 
     fn file(&self, id: u64) -> Box<dyn DiskFile> {
@@ -209,163 +303,10 @@ impl FakeDisk {
     }
 }
 
-fn not_found() -> io::Error {
-    io::ErrorKind::NotFound.into()
-}
-
-impl Disk for FakeDisk {
-    fn list(&self, dir: Dir) -> io::Result<Vec<String>> {
-        self.call(|s| {
-            Ok(s.names
-                .keys()
-                .filter(|p| p.0 == dir)
-                .map(|p| p.1.clone())
-                .collect())
-        })
-    }
-
-    fn create(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let id = self.call(|s| {
-            if s.names.contains_key(&(dir, name.to_owned())) {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            s.next += 1;
-            let id = s.next;
-            s.contents.insert(id, Content::default());
-            Self::rename_in(s, |names| {
-                names.insert((dir, name.to_owned()), id);
-            });
-            Ok(id)
-        })?;
-        Ok(self.file(id))
-    }
-
-    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let id = self.call(|s| {
-            s.names
-                .get(&(dir, name.to_owned()))
-                .copied()
-                .ok_or_else(not_found)
-        })?;
-        Ok(self.file(id))
-    }
-
-    fn rename(&self, dir: Dir, from: &str, to: &str) -> io::Result<()> {
-        self.call(|s| {
-            let id = *s.names.get(&(dir, from.to_owned())).ok_or_else(not_found)?;
-            Self::rename_in(s, |names| {
-                names.remove(&(dir, from.to_owned()));
-                names.insert((dir, to.to_owned()), id);
-            });
-            Ok(())
-        })
-    }
-
-    fn remove(&self, dir: Dir, name: &str) -> io::Result<()> {
-        self.call(|s| {
-            let path = (dir, name.to_owned());
-            if !s.names.contains_key(&path) {
-                return Err(not_found());
-            }
-            Self::rename_in(s, |names| {
-                names.remove(&path);
-            });
-            Ok(())
-        })
-    }
-
-    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
-        self.call(|s| {
-            let id = s.names.get(&(dir, name.to_owned())).ok_or_else(not_found)?;
-            Ok(s.contents[id].live.len() as u64)
-        })
-    }
-
-    fn sync_dir(&self, dir: Dir) -> io::Result<()> {
-        self.call(|s| {
-            s.synced_names.retain(|path, _| path.0 != dir);
-            let synced: Vec<_> = s
-                .names
-                .iter()
-                .filter(|(p, _)| p.0 == dir)
-                .map(|(p, id)| (p.clone(), *id))
-                .collect();
-            s.synced_names.extend(synced);
-            s.history.clear();
-            Ok(())
-        })
-    }
-
-    /// No call of the disk: it neither dies nor fails here.
-    fn random(&self, bytes: &mut [u8]) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
-        for byte in bytes {
-            state.chance = state
-                .chance
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            *byte = u8::try_from(state.chance >> 56).unwrap();
+impl Machine {
+    fn show(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch(&self.state);
         }
-        Ok(())
-    }
-
-    fn space(&self) -> io::Result<Space> {
-        self.call(|s| {
-            Ok(Space {
-                free: s
-                    .capacity
-                    .map_or(s.free, |capacity| capacity.saturating_sub(s.used())),
-                total: 1 << 40,
-            })
-        })
-    }
-}
-
-impl DiskFile for FakeFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.disk.call(|s| {
-            let live = &s.contents[&self.id].live;
-            let rest = live
-                .get(usize::try_from(offset).unwrap()..)
-                .unwrap_or_default();
-            let len = rest.len().min(buffer.len());
-            buffer[..len].copy_from_slice(&rest[..len]);
-            Ok(len)
-        })
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let write = |s: &mut State| {
-            let live = &mut s.contents.get_mut(&self.id).unwrap().live;
-            let (start, end) = (
-                usize::try_from(offset).unwrap(),
-                usize::try_from(offset).unwrap() + bytes.len(),
-            );
-            live.resize(live.len().max(end), 0);
-            live[start..end].copy_from_slice(bytes);
-        };
-        let result = self.disk.call(|s| {
-            write(s);
-            Ok(())
-        });
-        let mut state = self.disk.0.lock().unwrap();
-        // The power fails while this write is under way; later ones never reach the disk.
-        if state.dies_at == Some(state.calls) {
-            write(&mut state);
-        }
-        result
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.disk.call(|s| {
-            let content = s.contents.get_mut(&self.id).unwrap();
-            content.synced.clone_from(&content.live);
-            Ok(())
-        })
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.disk
-            .call(|s| Ok(s.contents[&self.id].live.len() as u64))
     }
 }
