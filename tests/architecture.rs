@@ -32,6 +32,7 @@ const PURE: &[&str] = &[
     "spool/segment.rs",
     "spool/index.rs",
     "spool/scan.rs",
+    "spool/scan",
     "spool/window.rs",
     "publish/plan.rs",
     "publish/window.rs",

@@ -101,7 +101,10 @@ impl Handler for Control {
     }
 
     fn requeue(&self, records: Option<&[u64]>, tell: Tell<'_>) -> Result<Requeued, String> {
-        let shelf = Shelf::of(&self.dir).map_err(|e| e.to_string())?;
+        let mut shelf = Shelf::of(&self.dir).map_err(|e| e.to_string())?;
+        if let Some(sources) = self.sources.get() {
+            shelf = shelf.counted_by(&sources.spool);
+        }
         let mut places = shelf.list().map_err(|e| format!("the quarantine: {e}"))?;
         places.retain(|place| records.is_none_or(|wanted| wanted.contains(&place.seq)));
         let requeued = again::requeue(&shelf, &places, self.with(), tell);

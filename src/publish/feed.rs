@@ -187,6 +187,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             Next::Record(record) => record,
             Next::Corrupt { seq, .. } => {
                 lane.window.settled_unsent(family, *seq, Millis::default());
+                self.parts.outlet.settled_corrupt();
                 self.parts.metrics.corrupt();
                 self.moved = true;
                 return Ok(Took::Yes);

@@ -1,6 +1,9 @@
 //! How far each family is settled, on disk: a preallocated file of two slots, written in turn, so that a torn write leaves the
 //! other one, and that a full disk can't stop it.
 //!
+//! At a start the newest slot is written again, as it is, and synced: it may have been found in the page cache alone, and segments
+//! are deleted on its word.
+//!
 //! ```text
 //!  0                      4096                   8192
 //!  ├──────────────────────┼──────────────────────┤
@@ -11,7 +14,7 @@
 
 use super::{
     bytes::{take, take_u8, take_u32, take_u64},
-    disk::{Dir, Disk, DiskFile, read_all, write_whole},
+    disk::{Dir, Disk, DiskFile, is_unreadable, write_whole},
     outlet::Settled,
     record::Seq,
 };
@@ -32,14 +35,23 @@ pub(in crate::spool) struct Checkpoint {
 }
 
 /// What was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::spool) enum Found {
     /// No file: a new spool.
     New,
     /// At least one valid slot.
     Valid,
+    /// One valid slot; the other one can't be read.
+    HalfUnreadable,
     /// A file without a valid slot: everything in the log counts as unsettled.
     Damaged,
+}
+
+impl Found {
+    /// Whether it says how far all is settled.
+    pub(in crate::spool) const fn is_valid(self) -> bool {
+        matches!(self, Self::Valid | Self::HalfUnreadable)
+    }
 }
 
 /// Why it can't be read.
@@ -53,22 +65,41 @@ pub(in crate::spool) enum Error {
 }
 
 impl Checkpoint {
-    /// Opens the file, or makes it.
+    /// Opens the file, or makes it. A damaged one stays until [`Self::begin_anew`].
     pub(in crate::spool) fn open(disk: &dyn Disk) -> Result<(Self, Found), Error> {
         let (found, generation, settled) = read(disk)?;
-        if found != Found::Valid {
-            let first = encode(0, &settled);
-            write_whole(disk, Dir::Root, NAME, &[&first, &[0; SLOT]])?;
+        match found {
+            Found::Valid => {
+                let file = disk.open(Dir::Root, NAME)?;
+                file.write_at(&encode(generation, &settled), place_of(generation))?;
+                file.sync_data()?;
+            }
+            // Also where one slot can't be read: a new file lies elsewhere on the disk.
+            Found::New | Found::HalfUnreadable => write_file(disk, generation, &settled)?,
+            Found::Damaged => {}
         }
-        let file = disk.open(Dir::Root, NAME)?;
-        Ok((
-            Self {
-                file,
-                generation,
-                settled,
-            },
-            found,
-        ))
+        let checkpoint = Self {
+            file: disk.open(Dir::Root, NAME)?,
+            generation,
+            settled,
+        };
+        Ok((checkpoint, found))
+    }
+
+    /// In place of a damaged one. What lies before the log's beginning isn't there any more: settled, or else lost for good; the
+    /// next start must not look for it.
+    pub(in crate::spool) fn begin_anew(&mut self, disk: &dyn Disk, before: Seq) -> io::Result<()> {
+        let mut settled = Settled::default();
+        for family in Family::ALL {
+            settled.advance(*family, before);
+        }
+        write_file(disk, 0, &settled)?;
+        *self = Self {
+            file: disk.open(Dir::Root, NAME)?,
+            generation: 0,
+            settled,
+        };
+        Ok(())
     }
 
     /// What is on disk.
@@ -93,8 +124,8 @@ impl Checkpoint {
             return Ok(());
         }
         let generation = self.generation + 1;
-        let place = (generation % 2) * SLOT as u64;
-        self.file.write_at(&encode(generation, settled), place)?;
+        self.file
+            .write_at(&encode(generation, settled), place_of(generation))?;
         self.file.sync_data()?;
         self.generation = generation;
         self.settled = *settled;
@@ -107,18 +138,38 @@ impl Checkpoint {
 pub(in crate::spool) fn read(disk: &dyn Disk) -> Result<(Found, u64, Settled), Error> {
     let exists = disk.list(Dir::Root)?.iter().any(|name| name == NAME);
     let mut slots = Vec::new();
+    let mut unreadable = false;
     if exists {
-        let bytes = read_all(disk, Dir::Root, NAME, u64::MAX)?;
-        for slot in bytes.chunks(SLOT).take(2) {
-            slots.extend(decode(slot)?);
+        let file = disk.open(Dir::Root, NAME)?;
+        for place in [place_of(0), place_of(1)] {
+            let mut slot = [0; SLOT];
+            match file.read_at(&mut slot, place) {
+                Ok(read) => slots.extend(decode(slot.get(..read).unwrap_or_default())?),
+                Err(e) if is_unreadable(&e) => unreadable = true,
+                Err(e) => return Err(e.into()),
+            }
         }
     }
     let newest = slots.into_iter().max_by_key(|(generation, _)| *generation);
     Ok(match newest {
+        Some((generation, settled)) if unreadable => (Found::HalfUnreadable, generation, settled),
         Some((generation, settled)) => (Found::Valid, generation, settled),
         None if exists => (Found::Damaged, 0, Settled::default()),
         None => (Found::New, 0, Settled::default()),
     })
+}
+
+fn write_file(disk: &dyn Disk, generation: u64, settled: &Settled) -> io::Result<()> {
+    let mut slots = [vec![0; SLOT], encode(generation, settled)];
+    if place_of(generation) == 0 {
+        slots.reverse();
+    }
+    write_whole(disk, Dir::Root, NAME, &[&slots.concat()])
+}
+
+/// Where the slot of a generation is.
+const fn place_of(generation: u64) -> u64 {
+    (generation % 2) * SLOT as u64
 }
 
 pub(in crate::spool) fn encode(generation: u64, settled: &Settled) -> Vec<u8> {
@@ -216,6 +267,17 @@ mod tests {
         let file = disk.open(Dir::Root, NAME).unwrap();
         file.write_at(&[7; 2 * SLOT], 0).unwrap();
         assert_eq!(Checkpoint::open(&disk).unwrap().1, Found::Damaged);
+    }
+
+    #[test]
+    fn the_bytes_on_disk_are_those_of_the_picture() {
+        let slot = encode(7, &settled(10));
+        let golden = "4c42434845434b50 01000000 3d2ba71f 0700000000000000 09000000 \
+                      00 0a00000000000000 01 0b00000000000000 02 0c00000000000000 \
+                      03 0d00000000000000 04 0e00000000000000 05 0f00000000000000 \
+                      06 1000000000000000 07 1100000000000000 08 1200000000000000";
+        assert_eq!(hex::encode(&slot[..109]), golden.replace(' ', ""));
+        assert_eq!((slot.len(), &slot[109..]), (SLOT, &[0; SLOT - 109][..]));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //! record costs no read, and a damaged one has a number and a family.
 
 use super::{
-    disk::{Dir, DiskFile},
+    disk::{Dir, DiskFile, is_unreadable},
     envelope,
     frame::{self, Decoded},
-    index::Entry,
+    index::{Entry, Summary},
+    load::read_range,
     outlet::{Cursor, Next},
     record::{Record, Seq},
     segment::Name,
@@ -48,7 +49,8 @@ impl LogCursor {
         }
     }
 
-    /// Finds the stretch to go on in. None: nothing wanted up to the durable end, which is returned.
+    /// Finds the stretch to go on in, or that it has to look again. Otherwise there is nothing wanted up to the durable end, which is
+    /// returned.
     fn look_ahead(&mut self, wanted: &dyn Fn(Family) -> bool) -> io::Result<Result<(), Seq>> {
         let mut by_code = [false; Family::ALL.len()];
         for (place, family) in by_code.iter_mut().zip(Family::ALL) {
@@ -59,7 +61,10 @@ impl LogCursor {
             Ahead::Nothing(durable) => return Ok(Err(durable)),
             Ahead::Stretch(stretch) => stretch,
             Ahead::Load(summary) => Stretch {
-                entries: self.shared.load(&summary)?,
+                entries: match self.shared.load(&summary) {
+                    Err(e) if self.was_removed(&summary, &e) => return Ok(Ok(())),
+                    entries => entries?,
+                },
                 through: summary.through,
                 summary,
             },
@@ -69,8 +74,8 @@ impl LogCursor {
         Ok(Ok(()))
     }
 
-    /// The frame's bytes; fewer if the file is too short.
-    fn read(&mut self, stretch: &Stretch, entry: &Entry) -> io::Result<&[u8]> {
+    /// The frame's bytes; fewer if the file is too short. None: the disk doesn't give them back.
+    fn read(&mut self, stretch: &Stretch, entry: &Entry) -> io::Result<Option<&[u8]>> {
         let name = stretch.summary.name;
         if self.file.as_ref().is_none_or(|(open, _)| *open != name) {
             let file = self.shared.disk.open(Dir::Root, &name.to_string())?;
@@ -78,35 +83,46 @@ impl LogCursor {
             self.chunk.clear();
         }
         let inside = |at: u64, len: usize| entry.offset >= at && entry.end() <= at + len as u64;
-        if !inside(self.chunk_at, self.chunk.len())
-            && let Some((_, file)) = &self.file
-        {
+        if !inside(self.chunk_at, self.chunk.len()) {
             // Nothing past the last entry is read: it may not be durable yet.
             let last = stretch.entries.last().map_or(0, Entry::end);
-            let len = last
-                .saturating_sub(entry.offset)
-                .min(CHUNK)
-                .max(u64::from(entry.size));
-            self.chunk.resize(usize::try_from(len).unwrap_or(0), 0);
-            let read = file.read_at(&mut self.chunk, entry.offset);
-            self.chunk_at = entry.offset;
-            // After an error nothing of the chunk may be taken for read.
-            self.chunk.truncate(*read.as_ref().unwrap_or(&0));
-            read?;
+            let alone = u64::from(entry.size);
+            let ahead = last.saturating_sub(entry.offset).min(CHUNK).max(alone);
+            let read = match self.fill(entry.offset, ahead) {
+                // Something further on may be what can't be read; and once more never hurts.
+                Err(e) if is_unreadable(&e) => self.fill(entry.offset, alone),
+                read => read,
+            };
+            match read {
+                Err(e) if is_unreadable(&e) => return Ok(None),
+                read => read?,
+            }
         }
         let start = usize::try_from(entry.offset - self.chunk_at).unwrap_or(usize::MAX);
         let rest = self.chunk.get(start..).unwrap_or_default();
-        Ok(rest.get(..entry.size as usize).unwrap_or(rest))
+        Ok(Some(rest.get(..entry.size as usize).unwrap_or(rest)))
     }
 
-    fn was_removed(&self, stretch: &Stretch, next: &io::Result<Next>) -> bool {
-        next.as_ref()
-            .is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
-            && !locked(&self.shared.view).has(stretch.summary.name)
+    fn fill(&mut self, offset: u64, len: u64) -> io::Result<()> {
+        let Some((_, file)) = &self.file else {
+            return Ok(());
+        };
+        self.chunk.resize(usize::try_from(len).unwrap_or(0), 0);
+        self.chunk_at = offset;
+        let read = file.read_at(&mut self.chunk, offset);
+        // After an error nothing of the chunk may be taken for read.
+        self.chunk.truncate(*read.as_ref().unwrap_or(&0));
+        read.map(drop)
+    }
+
+    fn was_removed(&self, summary: &Summary, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::NotFound && !locked(&self.shared.view).has(summary.name)
     }
 
     fn open_record(&mut self, stretch: &Stretch, entry: &Entry) -> io::Result<Next> {
-        let bytes = self.read(stretch, entry)?;
+        let Some(bytes) = self.read(stretch, entry)? else {
+            return self.unreadable(stretch, entry);
+        };
         if let Decoded::Record { head, payload, .. } =
             frame::decode(stretch.summary.name.salt, bytes)
             && head.seq == entry.seq
@@ -127,7 +143,33 @@ impl LogCursor {
             }));
         }
         let bytes = bytes.to_vec();
-        self.shared.found_corrupt(&stretch.summary, entry, &bytes);
+        self.corrupt(stretch, entry, &bytes, "is damaged on disk,")
+    }
+
+    /// One place that can't be read is damage, not the end of a run: a restart wouldn't read it either.
+    fn unreadable(&self, stretch: &Stretch, entry: &Entry) -> io::Result<Next> {
+        let range = entry.offset..entry.end();
+        let bytes = match &self.file {
+            Some((_, file)) => read_range(&**file, &range)?,
+            None => Vec::new(),
+        };
+        self.corrupt(
+            stretch,
+            entry,
+            &bytes,
+            "is not given back by the disk (I/O error),",
+        )
+    }
+
+    fn corrupt(
+        &self,
+        stretch: &Stretch,
+        entry: &Entry,
+        bytes: &[u8],
+        what: &str,
+    ) -> io::Result<Next> {
+        self.shared
+            .found_corrupt(&stretch.summary, entry, bytes, what)?;
         Ok(Next::Corrupt {
             seq: entry.seq,
             family: entry.family,
@@ -160,7 +202,10 @@ impl Cursor for LogCursor {
                 }
                 if wanted(entry.family) {
                     let next = self.open_record(&stretch, &entry);
-                    if self.was_removed(&stretch, &next) {
+                    if next
+                        .as_ref()
+                        .is_err_and(|e| self.was_removed(&stretch.summary, e))
+                    {
                         // Wholly settled and gone: nothing of it is left to send.
                         break;
                     }

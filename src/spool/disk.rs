@@ -75,6 +75,11 @@ pub(in crate::spool) trait DiskFile: Send + Sync {
     fn len(&self) -> io::Result<u64>;
 }
 
+/// Whether a place on the disk can't be read, as opposed to a fault of ours or of the system's.
+pub(in crate::spool) fn is_unreadable(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+}
+
 /// Reads a whole file of at most `max` bytes.
 pub(in crate::spool) fn read_all(
     disk: &dyn Disk,

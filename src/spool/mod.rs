@@ -8,7 +8,7 @@
 //!
 //! * Formats, pure: `frame`, `envelope`, `segment`, `index`, `checkpoint`.
 //! * Deciding, pure: `scan` (what a crash left), `window` (duplicates), `view` (what is where, and settled).
-//! * Doing, over the `disk` trait: `recovery`, `writer`, `prepare`, `removal`, `housekeeper`, `cursor`, `quarantine`.
+//! * Doing, over the `disk` trait: `load`, `recovery`, `writer`, `prepare`, `removal`, `housekeeper`, `cursor`, `quarantine`.
 //! * Tying: `store`. From outside, reading only: [`look`].
 
 pub mod append;
@@ -19,9 +19,11 @@ mod cursor;
 mod disk;
 mod envelope;
 mod frame;
+mod fullness;
 mod housekeeper;
 mod identity;
 mod index;
+mod load;
 pub mod look;
 mod metrics;
 mod opened;

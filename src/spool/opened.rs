@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
 };
@@ -98,6 +98,7 @@ pub struct Status {
 pub struct StatusSource {
     pub(in crate::spool) ask: Arc<dyn Fn() -> Status + Send + Sync>,
     pub(in crate::spool) full: Arc<AtomicBool>,
+    pub(in crate::spool) quarantine_bytes: Arc<AtomicU64>,
 }
 
 impl StatusSource {

@@ -44,8 +44,8 @@ impl Settled {
 pub enum Next {
     /// A record; the cursor has passed it.
     Record(Record),
-    /// An acknowledged record that is damaged on disk. The cursor has passed it; the range was copied to `corrupt/`
-    /// and counted, and the dedup window has forgotten it.
+    /// An acknowledged record that is damaged on disk, or can't be read. The cursor has passed it; what is left of it was copied to
+    /// `corrupt/`, and the dedup window has forgotten it. It is to be settled, and counted then.
     Corrupt {
         /// Its number.
         seq: Seq,
@@ -126,4 +126,7 @@ pub trait Outlet: Send + 'static {
     /// # Errors
     /// See [`QuarantineError`].
     fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<(), QuarantineError>;
+
+    /// A record that a cursor found damaged was settled: it counts as corrupt from now on, and no longer as pending.
+    fn settled_corrupt(&self) {}
 }

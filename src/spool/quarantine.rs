@@ -16,7 +16,14 @@ use super::{
 };
 use crate::clock::Millis;
 use serde::{Deserialize, Serialize};
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 const SUFFIX: &str = ".record";
 /// At the limit, how often to look whether an operator has made room: there may be very many files.
@@ -52,38 +59,53 @@ pub struct Quarantined {
 
 /// The store, with its size known.
 pub(in crate::spool) struct Quarantine {
-    bytes: u64,
+    /// Also taken from where records are taken out: see [`super::look::aside`].
+    bytes: Arc<AtomicU64>,
     max_bytes: u64,
     /// When the files were last listed for room.
     listed_at: Option<Millis>,
 }
 
 impl Quarantine {
-    /// Looks at what is there.
-    pub(in crate::spool) fn open(disk: &dyn Disk, max_bytes: u64) -> io::Result<Self> {
-        let mut store = Self {
-            bytes: 0,
-            max_bytes,
-            listed_at: None,
-        };
+    /// Looks at what is there; its size then always stands in `bytes`.
+    pub(in crate::spool) fn open(
+        disk: &dyn Disk,
+        max_bytes: u64,
+        bytes: Arc<AtomicU64>,
+    ) -> io::Result<Self> {
         for name in disk.list(Dir::Quarantine)? {
             if name.ends_with(".tmp") {
                 disk.remove(Dir::Quarantine, &name)?;
-            } else if name.ends_with(SUFFIX) {
-                store.bytes += match disk.size(Dir::Quarantine, &name) {
+            }
+        }
+        // What an earlier run renamed and didn't sync must not vanish any more.
+        disk.sync_dir(Dir::Quarantine)?;
+        let store = Self {
+            bytes,
+            max_bytes,
+            listed_at: None,
+        };
+        store.recount(disk)?;
+        Ok(store)
+    }
+
+    fn recount(&self, disk: &dyn Disk) -> io::Result<()> {
+        let mut bytes = 0;
+        for name in disk.list(Dir::Quarantine)? {
+            if name.ends_with(SUFFIX) {
+                bytes += match disk.size(Dir::Quarantine, &name) {
                     // An operator took it out just now.
                     Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
                     size => size?,
                 };
             }
         }
-        // What an earlier run renamed and didn't sync must not vanish any more.
-        disk.sync_dir(Dir::Quarantine)?;
-        Ok(store)
+        self.bytes.store(bytes, Ordering::Relaxed);
+        Ok(())
     }
 
-    pub(in crate::spool) const fn bytes(&self) -> u64 {
-        self.bytes
+    pub(in crate::spool) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// A clock that jumped back is no reason to wait for it.
@@ -111,15 +133,14 @@ impl Quarantine {
             serde_json::to_vec(&describe(record, reason, now)).map_err(io::Error::from)?;
         line.push(b'\n');
         let more = (line.len() + record.envelope.body.len()) as u64;
-        if self.bytes.saturating_add(more) > self.max_bytes && self.may_look(now) {
-            *self = Self {
-                listed_at: Some(now),
-                ..Self::open(disk, self.max_bytes)?
-            };
+        let fits = |store: &Self| store.bytes().saturating_add(more) <= store.max_bytes;
+        if !fits(self) && self.may_look(now) {
+            self.recount(disk)?;
+            self.listed_at = Some(now);
         }
-        if self.bytes.saturating_add(more) > self.max_bytes {
+        if !fits(self) {
             return Err(QuarantineError::Full {
-                bytes: self.bytes,
+                bytes: self.bytes(),
                 max_bytes: self.max_bytes,
             });
         }
@@ -129,7 +150,7 @@ impl Quarantine {
             &name,
             &[&line, &record.envelope.body],
         )?;
-        self.bytes += more;
+        self.bytes.fetch_add(more, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -190,13 +211,13 @@ mod tests {
             detail: "no event_type".into(),
             topic: "t".into(),
         };
-        let mut store = Quarantine::open(&disk, 500).unwrap();
+        let mut store = Quarantine::open(&disk, 500, Arc::default()).unwrap();
         store
             .put(&disk, &record(42, b"{\"a\":\n1}"), &reason, Millis(3))
             .unwrap();
         let held = store.bytes();
         // Also after a restart.
-        let mut store = Quarantine::open(&disk, 500).unwrap();
+        let mut store = Quarantine::open(&disk, 500, Arc::default()).unwrap();
         store
             .put(&disk, &record(42, b"{\"a\":\n1}"), &reason, Millis(9))
             .unwrap();

@@ -66,7 +66,7 @@ pub struct Record {
     pub seq: Seq,
     /// Its identity, computed at the door, never again.
     pub ce_id: CeId,
-    /// max(wall clock, last accepted_at): never goes back.
+    /// When the writer took it: never before the last one, unless the clock was ahead then by more than the dedup window.
     pub accepted_at: Millis,
     /// The callback.
     pub envelope: Envelope,

@@ -210,6 +210,21 @@ mod tests {
     }
 
     #[test]
+    fn the_bytes_on_disk_are_those_of_the_picture() {
+        let header = Header {
+            name: NAME,
+            first_seq: Seq(42),
+            instance: Instance(*b"0123456789abcdef"),
+        };
+        let mut bytes = Vec::new();
+        header.encode(&mut bytes);
+        let golden = "4c425345474d4e54 01000000 9acdc99a 657d4c8881d0869f 0700000000000000 \
+                      2a00000000000000 30313233343536373839616263646566";
+        assert_eq!(hex::encode(&bytes[..USED]), golden.replace(' ', ""));
+        assert_eq!(bytes[USED..], [0; HEADER - USED]);
+    }
+
+    #[test]
     fn every_flip_in_a_header_is_caught() {
         let header = Header {
             name: NAME,

@@ -3,16 +3,17 @@
 
 use super::{
     corrupt::CorruptStore,
-    disk::{Dir, Disk, DiskFile, read_all},
+    disk::{Disk, is_unreadable},
+    fullness::Fullness,
     identity::Lock,
-    index::{self, Entry, Summary},
+    index::{Entry, Summary},
+    load,
     metrics::{Metrics, level},
     opened::Status,
     outlet::Settled,
     prepare::{Prepared, Sizes},
     record::{CeId, Seq},
-    scan,
-    segment::{Instance, Name},
+    segment::Instance,
     view::{Missing, View},
     writer::Active,
 };
@@ -50,25 +51,6 @@ pub(in crate::spool) struct Forgets {
     pub(in crate::spool) all: bool,
 }
 
-/// Why new records are refused.
-#[derive(Debug, Default, Clone)]
-struct Fullness {
-    over: bool,
-    /// The filesystem is nearly full.
-    low: Option<String>,
-    /// No segment can be written ahead. That alone stops nobody …
-    no_next: Option<String>,
-    /// … before the writer needs it.
-    stranded: bool,
-}
-
-impl Fullness {
-    fn blocked(&self) -> Option<&String> {
-        let no_next = self.no_next.as_ref().filter(|_| self.stranded);
-        self.low.as_ref().or(no_next)
-    }
-}
-
 /// The segment written ahead.
 #[derive(Debug)]
 pub(in crate::spool) struct Slot {
@@ -86,7 +68,8 @@ pub(in crate::spool) struct Shared {
     pub(in crate::spool) instance: Instance,
     pub(in crate::spool) full: Arc<AtomicBool>,
     pub(in crate::spool) stopping: AtomicBool,
-    pub(in crate::spool) quarantine_bytes: AtomicU64,
+    /// What the quarantine holds: the publisher adds to it, a requeue takes from it.
+    pub(in crate::spool) quarantine_bytes: Arc<AtomicU64>,
     pub(in crate::spool) corrupt: CorruptStore,
     pub(in crate::spool) view: Mutex<View>,
     /// Locked while a segment is put in place, which waits for the disk: neither for status nor for each batch.
@@ -99,8 +82,7 @@ pub(in crate::spool) struct Shared {
     pub(in crate::spool) doomed: Mutex<Vec<String>>,
     pub(in crate::spool) forgets: Mutex<Forgets>,
     pub(in crate::spool) wake: SyncSender<()>,
-    fullness: Mutex<Fullness>,
-    counted_corrupt: Mutex<Settled>,
+    pub(in crate::spool) fullness: Mutex<Fullness>,
     last_error: Mutex<Option<String>>,
     _lock: Option<Lock>,
 }
@@ -118,6 +100,8 @@ pub(in crate::spool) struct Parts {
     pub(in crate::spool) spool_id: String,
     pub(in crate::spool) instance: Instance,
     pub(in crate::spool) view: View,
+    pub(in crate::spool) corrupt: CorruptStore,
+    pub(in crate::spool) quarantine_bytes: Arc<AtomicU64>,
     pub(in crate::spool) slot: Slot,
     pub(in crate::spool) wake: SyncSender<()>,
     pub(in crate::spool) lock: Option<Lock>,
@@ -134,8 +118,8 @@ impl Shared {
             instance: parts.instance,
             full: Arc::default(),
             stopping: AtomicBool::new(false),
-            quarantine_bytes: AtomicU64::new(0),
-            corrupt: CorruptStore::default(),
+            quarantine_bytes: parts.quarantine_bytes,
+            corrupt: parts.corrupt,
             view: Mutex::new(parts.view),
             slot: Mutex::new(parts.slot),
             ready_bytes: AtomicU64::new(0),
@@ -144,7 +128,6 @@ impl Shared {
             forgets: Mutex::default(),
             wake: parts.wake,
             fullness: Mutex::default(),
-            counted_corrupt: Mutex::default(),
             last_error: Mutex::default(),
             _lock: parts.lock,
         }
@@ -161,64 +144,6 @@ impl Shared {
         *locked(&self.last_error) = Some(text);
     }
 
-    /// Whether the filesystem has its reserve; if not, why.
-    pub(in crate::spool) fn reserve_is(&self, there: Result<(), String>) {
-        self.change(|fullness| fullness.low = there.err());
-    }
-
-    /// Whether the next segment is ready; if not, why.
-    pub(in crate::spool) fn next_segment_is(&self, ready: Result<(), String>) {
-        self.change(|fullness| {
-            fullness.stranded &= ready.is_err();
-            fullness.no_next = ready.err();
-        });
-    }
-
-    /// The writer has no segment, and gets none.
-    pub(in crate::spool) fn stranded(&self, why: &io::Error) {
-        self.change(|fullness| {
-            fullness.stranded = true;
-            fullness.no_next = Some(format!("no segment can be written ahead: {why}"));
-        });
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Fullness)) {
-        let mut fullness = locked(&self.fullness);
-        let was_blocked = fullness.blocked().is_some();
-        change(&mut fullness);
-        let blocked = fullness.blocked().cloned();
-        self.show(&fullness);
-        drop(fullness);
-        match blocked {
-            Some(why) if !was_blocked => {
-                tracing::warn!("the spool takes no new records: {why}");
-            }
-            None if was_blocked => tracing::info!("the spool takes records again"),
-            _ => {}
-        }
-    }
-
-    /// Whether `more` bytes of new records fit now, besides `under_way`. Full at the limit, and then until the unsettled bytes are below
-    /// 95 % of it. One record always fits an empty log.
-    pub(in crate::spool) fn admits(&self, under_way: u64, more: u64) -> bool {
-        let unsettled = locked(&self.view).unsettled_bytes() + under_way;
-        let mut fullness = locked(&self.fullness);
-        let max = self.limits.max_bytes;
-        if fullness.over {
-            fullness.over = unsettled >= max / 100 * 95 && unsettled > 0;
-        }
-        if !fullness.over && unsettled > 0 && unsettled + more > max {
-            fullness.over = true;
-        }
-        self.show(&fullness);
-        !fullness.over && fullness.blocked().is_none()
-    }
-
-    fn show(&self, fullness: &Fullness) {
-        let full = fullness.over || fullness.blocked().is_some();
-        self.full.store(full, Ordering::Release);
-    }
-
     /// Sets the gauges, and opens the door again when there is room.
     pub(in crate::spool) fn refresh(&self) {
         self.admits(0, 0);
@@ -228,9 +153,12 @@ impl Shared {
         metrics.bytes.set(level(view.unsettled_bytes()));
         metrics.disk_bytes.set(level(view.disk_bytes() + ahead));
         drop(view);
-        metrics
-            .quarantine_bytes
-            .set(level(self.quarantine_bytes.load(Ordering::Relaxed)));
+        self.show_quarantine();
+    }
+
+    pub(in crate::spool) fn show_quarantine(&self) {
+        let bytes = self.quarantine_bytes.load(Ordering::Relaxed);
+        self.metrics.quarantine_bytes.set(level(bytes));
     }
 
     /// Takes over a synced checkpoint, loading what it takes to count.
@@ -250,34 +178,41 @@ impl Shared {
 
     /// The entries of a closed segment, from its index, or by reading through it if there is no usable one.
     pub(in crate::spool) fn load(&self, summary: &Summary) -> io::Result<Arc<Vec<Entry>>> {
-        let entries = Arc::new(load(&*self.disk, summary)?);
+        let entries = Arc::new(load::entries(&*self.disk, summary)?);
         locked(&self.view).keep(summary.name, &entries);
         Ok(entries)
     }
 
-    /// An acknowledged record turned out to be damaged. Counts it once, sets its bytes aside, and lets the window forget it, so that
-    /// the sender's retry makes a new record.
-    pub(in crate::spool) fn found_corrupt(&self, summary: &Summary, entry: &Entry, bytes: &[u8]) {
-        let source = summary.sources.get(usize::from(entry.source)).cloned();
-        let pending = entry.seq > locked(&self.view).settled().of(entry.family);
-        let mut counted = locked(&self.counted_corrupt);
-        // A family is read in order; a reader that starts again finds the same ones again.
-        if !pending || entry.seq <= counted.of(entry.family) {
-            return;
+    /// An acknowledged record turned out to be damaged, or can't be read. Sets its bytes aside, once, and lets the window forget it,
+    /// so that the sender's retry makes a new record. It is counted when it is settled.
+    ///
+    /// # Errors
+    /// If its bytes can't be set aside because nothing can be written either: then it is the disk that fails, not a place on it.
+    pub(in crate::spool) fn found_corrupt(
+        &self,
+        summary: &Summary,
+        entry: &Entry,
+        bytes: &[u8],
+        what: &str,
+    ) -> io::Result<()> {
+        if self.corrupt.knows(summary.name, entry.offset) {
+            return Ok(());
         }
-        counted.advance(entry.family, entry.seq);
-        drop(counted);
-        self.metrics.corrupt_records.inc();
-        self.survived(format!(
-            "record {} ({}) is damaged on disk, in {} at {}: it can't be published; its bytes are kept under corrupt/",
+        let text = format!(
+            "record {} ({}) {what} in {} at {}: it can't be published; what is left of it is kept under corrupt/",
             entry.seq, entry.family, summary.name, entry.offset
-        ));
-        if let Err(e) = self
+        );
+        tracing::error!("{text}");
+        *locked(&self.last_error) = Some(text);
+        let put = self
             .corrupt
-            .put(&*self.disk, summary.name, entry.offset, bytes)
-        {
-            self.survived(format!("damaged bytes can't be set aside: {e}"));
+            .put(&*self.disk, summary.name, entry.offset, bytes);
+        match put {
+            Err(e) if is_unreadable(&e) => return Err(e),
+            Err(e) => self.survived(format!("damaged bytes can't be set aside: {e}")),
+            Ok(()) => {}
         }
+        let source = summary.sources.get(usize::from(entry.source)).cloned();
         let mut forgets = locked(&self.forgets);
         match source {
             Some(source) if forgets.records.len() < FORGETS_MAX => {
@@ -285,6 +220,7 @@ impl Shared {
             }
             _ => forgets.all = true,
         }
+        Ok(())
     }
 
     /// See [`Status`].
@@ -308,83 +244,10 @@ impl Shared {
             disk_bytes: view.disk_bytes() + ahead,
             segments: view.segments(),
             full: self.full.load(Ordering::Acquire),
-            full_because: fullness.blocked().cloned().or_else(|| {
-                fullness
-                    .over
-                    .then(|| "the unsettled records reached spool.max_bytes".to_owned())
-            }),
+            full_because: fullness.because(),
             quarantine_bytes: self.quarantine_bytes.load(Ordering::Relaxed),
             corrupt_records: self.metrics.corrupt_records.get(),
             last_error: locked(&self.last_error).clone(),
         }
     }
-}
-
-/// See [`Shared::load`].
-pub(in crate::spool) fn load(disk: &dyn Disk, summary: &Summary) -> io::Result<Vec<Entry>> {
-    let name = summary.name;
-    match read_all(disk, Dir::Root, &name.index(), index::FILE_MAX) {
-        Ok(bytes) => {
-            if let Ok((_, entries)) = index::decode(name, &bytes) {
-                return Ok(entries);
-            }
-            tracing::warn!("the index of {name} is damaged: reading through the segment instead");
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(e),
-    }
-    let scanned = scan::read(
-        name,
-        &read_written(&*disk.open(Dir::Root, &name.to_string())?)?,
-    );
-    let sources: Vec<&SourceName> = scanned.sources.iter().collect();
-    let entries = scanned.items.iter().filter_map(|item| match item {
-        scan::Item::Frame(frame) => Some(frame.entry),
-        scan::Item::Bad(_) => None,
-    });
-    Ok(entries
-        .filter(|e| e.seq >= summary.from && e.seq <= summary.through)
-        .map(|mut e| {
-            let place = sources
-                .get(usize::from(e.source))
-                .and_then(|source| summary.sources.iter().position(|s| s == *source));
-            e.source = place
-                .and_then(|p| u16::try_from(p).ok())
-                .unwrap_or(u16::MAX);
-            e
-        })
-        .collect())
-}
-
-/// A file without the zeros at its end: what a segment's memory needs is what was written to it.
-pub(in crate::spool) fn read_written(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
-    const CHUNK: usize = 1 << 20;
-    let len = file.len()?;
-    let (mut bytes, mut chunk, mut offset) = (Vec::new(), vec![0; CHUNK], 0);
-    while offset < len {
-        let read = file.read_at(&mut chunk, offset)?;
-        let Some(read_bytes) = chunk.get(..read).filter(|b| !b.is_empty()) else {
-            break;
-        };
-        if let Some(last) = read_bytes.iter().rposition(|b| *b != 0) {
-            bytes.resize(usize::try_from(offset).unwrap_or(usize::MAX), 0);
-            bytes.extend_from_slice(read_bytes.get(..=last).unwrap_or_default());
-        }
-        offset += read as u64;
-    }
-    // A frame's padding is zeros too, and a body might end in some.
-    let whole = bytes.len() + 2 * CHUNK;
-    bytes.resize(whole.min(usize::try_from(len).unwrap_or(usize::MAX)), 0);
-    Ok(bytes)
-}
-
-/// Names of segments, oldest first.
-pub(in crate::spool) fn segment_names(disk: &dyn Disk) -> io::Result<Vec<Name>> {
-    let mut names: Vec<Name> = disk
-        .list(Dir::Root)?
-        .iter()
-        .filter_map(|n| n.parse().ok())
-        .collect();
-    names.sort_unstable();
-    Ok(names)
 }

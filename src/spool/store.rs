@@ -3,6 +3,7 @@
 use super::{
     append::Appender,
     checkpoint::Checkpoint,
+    corrupt::CorruptStore,
     cursor::LogCursor,
     disk::{Disk, RealDisk},
     envelope, frame, housekeeper,
@@ -23,7 +24,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::Ordering,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, sync_channel},
     },
     thread,
@@ -97,23 +98,25 @@ pub(in crate::spool) fn make(
         identity::spool_id(&*disk).map_err(|e| failed("reading the spool's id".into(), e))?;
     let instance =
         identity::new_instance(&*disk).map_err(|e| failed("drawing random bytes".into(), e))?;
-    let corrupt = super::corrupt::CorruptStore::default();
+    let corrupt =
+        CorruptStore::open(&*disk).map_err(|e| failed("looking at corrupt/".into(), e))?;
     let recovered =
         recovery::recover(&*disk, settings.dedup, clock.now(), &corrupt).map_err(|e| match e {
             recovery::Error::Io { doing, source } => failed(doing, source),
             recovery::Error::Newer { file, what } => OpenError::Newer { file, what },
         })?;
-    let quarantine = Quarantine::open(&*disk, settings.spool.quarantine_max_bytes)
+    let quarantine_bytes = Arc::new(AtomicU64::new(0));
+    let quarantine_max_bytes = settings.spool.quarantine_max_bytes;
+    let quarantine = Quarantine::open(&*disk, quarantine_max_bytes, Arc::clone(&quarantine_bytes))
         .map_err(|e| failed("looking at the quarantine".into(), e))?;
     let report = report(&recovered, spool_id.clone(), instance.to_string());
     metrics
         .recovered_records
         .set(level(report.recovered_records));
     metrics.pending_records.set(level(recovered.view.pending()));
-    metrics.quarantine_bytes.set(level(quarantine.bytes()));
     metrics
         .quarantine_max_bytes
-        .set(level(settings.spool.quarantine_max_bytes));
+        .set(level(quarantine_max_bytes));
     metrics.corrupt_records.inc_by(report.corrupt_records);
     metrics
         .dedup_entries
@@ -127,6 +130,8 @@ pub(in crate::spool) fn make(
         spool_id,
         instance,
         view: recovered.view,
+        corrupt,
+        quarantine_bytes,
         slot: Slot {
             ready: None,
             next_ordinal: recovered.next_ordinal,
@@ -135,9 +140,6 @@ pub(in crate::spool) fn make(
         wake,
         lock,
     }));
-    shared
-        .quarantine_bytes
-        .store(quarantine.bytes(), Ordering::Relaxed);
     // A full disk is no reason not to start: what is there has to be published.
     if let Err(e) = prepare::ensure_ready(&shared) {
         shared.stranded(&e);
@@ -270,6 +272,7 @@ fn start(
         report,
         status: StatusSource {
             full: Arc::clone(&shared.full),
+            quarantine_bytes: Arc::clone(&shared.quarantine_bytes),
             ask: Arc::new(move || of_status.status()),
         },
     })
@@ -330,15 +333,13 @@ impl Outlet for LogOutlet {
     }
 
     fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<(), QuarantineError> {
+        let now = self.clock.now();
         self.quarantine
-            .put(&*self.shared.disk, record, reason, self.clock.now())?;
-        self.shared
-            .quarantine_bytes
-            .store(self.quarantine.bytes(), Ordering::Relaxed);
-        self.shared
-            .metrics
-            .quarantine_bytes
-            .set(level(self.quarantine.bytes()));
+            .put(&*self.shared.disk, record, reason, now)?;
+        self.shared.show_quarantine();
         Ok(())
+    }
+    fn settled_corrupt(&self) {
+        self.shared.metrics.corrupt_records.inc();
     }
 }

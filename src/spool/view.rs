@@ -1,6 +1,7 @@
 //! The log as it stands in memory: which segments there are, what they hold in total, how far all is settled. No IO: what
 //! needs the entries of a closed segment says so, and whoever asks loads them.
 
+mod age;
 mod tally;
 
 use super::{
@@ -13,10 +14,10 @@ use crate::{
     callback::names::{Family, SourceName},
     clock::Millis,
 };
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
 /// Entries of closed segments kept in memory, all together: 24 MiB.
-const CACHED_MAX: usize = 2 * ENTRIES_MAX;
+pub(in crate::spool) const CACHED_MAX: usize = 2 * ENTRIES_MAX;
 
 /// A segment that nothing is written to any more.
 #[derive(Debug, Clone)]
@@ -215,37 +216,11 @@ impl View {
         self.closed.iter().find(|c| !c.indexed).cloned()
     }
 
-    /// Closed segments with a record younger than this, oldest first.
-    pub(in crate::spool) fn younger_than(&self, now: Millis, age: Duration) -> Vec<Closed> {
-        self.closed
-            .iter()
-            .filter(|c| now.since(c.summary.newest) < age)
-            .cloned()
-            .collect()
-    }
-
     /// The index of this segment is on disk.
     pub(in crate::spool) fn indexed(&mut self, name: Name) {
         if let Some(closed) = self.closed.iter_mut().find(|c| c.summary.name == name) {
             closed.indexed = true;
         }
-    }
-
-    /// The oldest segment, if it is wholly settled, and old enough or in the way. `other` are bytes on disk besides the log.
-    pub(in crate::spool) fn removable(
-        &self,
-        now: Millis,
-        retain: Duration,
-        max_bytes: u64,
-        other: u64,
-        pressed: bool,
-    ) -> Option<Arc<Summary>> {
-        let oldest = self.closed.front()?;
-        let settled = oldest.summary.through <= self.settled.least();
-        let due = pressed
-            || now.since(oldest.summary.newest) >= retain
-            || self.disk_bytes() + other > max_bytes;
-        (settled && due).then(|| Arc::clone(&oldest.summary))
     }
 
     /// The oldest segment is gone from disk.

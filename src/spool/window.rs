@@ -4,6 +4,9 @@
 //! finds them. A million entries take at most 56 MiB, ring and table together.
 //!
 //! Whether an entry is pending or durable needs no mark: it is durable once its number is at most the durable end.
+//!
+//! Times don't go back: where the clock does, the last time stands still until the clock has caught up. But where it does by more
+//! than the window is long, it was wrong before: the window then begins anew, for else it would grow for ever.
 
 use super::record::{CeId, Seq};
 use crate::clock::Millis;
@@ -109,8 +112,23 @@ impl Window {
         self.table.clear();
     }
 
+    pub(in crate::spool) const fn length(&self) -> Duration {
+        self.length
+    }
+
+    /// The time that it is for the window, after `last`, by a clock that says `now`; lets go of what is too old then.
+    pub(in crate::spool) fn move_on(&mut self, last: Millis, now: Millis) -> Millis {
+        if last.since(now) > self.length {
+            self.clear();
+            return now;
+        }
+        let now = now.max(last);
+        self.expire(now);
+        now
+    }
+
     /// Lets go of what is as old as the window is long.
-    pub(in crate::spool) fn expire(&mut self, now: Millis) {
+    fn expire(&mut self, now: Millis) {
         while self
             .ring
             .front()
@@ -217,6 +235,19 @@ mod tests {
         assert_eq!(w.find(0, id(1)), Some(Seq(1)));
         w.expire(Millis(1000 + 1_800_000));
         assert_eq!((w.find(0, id(1)), w.take_evicted()), (None, 0));
+    }
+
+    #[test]
+    fn s2_6_time_stands_still_for_a_window_at_most_when_the_clock_goes_back() {
+        let mut w = window(10);
+        w.insert(0, id(1), Seq(1), Millis(5_000_000));
+        let last = w.move_on(Millis(5_000_000), Millis(5_000_000 - 1_800_000));
+        assert_eq!((last, w.len()), (Millis(5_000_000), 1));
+        let last = w.move_on(last, Millis(5_000_000 - 1_800_001));
+        assert_eq!((last, w.len()), (Millis(3_199_999), 0));
+        w.insert(0, id(2), Seq(2), last);
+        let last = w.move_on(last, Millis(4_999_999));
+        assert_eq!((last, w.len()), (Millis(4_999_999), 0));
     }
 
     #[test]

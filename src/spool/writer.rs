@@ -104,8 +104,7 @@ impl Writer {
         now: Millis,
     ) -> io::Result<()> {
         self.segment = locked(&self.shared.parked).take();
-        self.last_accepted = self.last_accepted.max(now);
-        self.window.expire(self.last_accepted);
+        self.last_accepted = self.window.move_on(self.last_accepted, now);
         self.forget();
         for append in batch.drain(..) {
             let source = self.place_of(&append.envelope.source);

@@ -52,3 +52,30 @@ fn every_cut_and_every_flip_is_caught() {
         assert!(decode(NAME, &flipped).is_err(), "bit {bit}");
     }
 }
+
+#[test]
+fn the_bytes_on_disk_are_those_of_the_picture() {
+    let (summary, entries) = sample();
+    let bytes = encode(&summary, &entries);
+    let (_, start) = decode_summary(NAME, &bytes).unwrap();
+    let prefix = "4c4253494e444558 01000000 7c010000 4a950481";
+    assert_eq!(hex::encode(&bytes[..PREFIX]), prefix.replace(' ', ""));
+    let fixed = "0300000000000000 6300000000000000 01010101010101010101010101010101 \
+                 0a00000000000000 0c00000000000000 d810000000000000 f403000000000000 0200000000000000";
+    assert_eq!(
+        hex::encode(&bytes[PREFIX..PREFIX + 72]),
+        fixed.replace(' ', "")
+    );
+    let families = 1 + 9 * 33;
+    let sources = "0100 07 74656e63656e74";
+    assert_eq!(
+        hex::encode(&bytes[PREFIX + 72 + families..start]),
+        sources.replace(' ', "")
+    );
+    let first = "0a00000000000000 f203000000000000 0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a 0010000000000000 48000000 0000 03 00";
+    assert_eq!(
+        hex::encode(&bytes[start..start + ENTRY]),
+        first.replace(' ', "")
+    );
+    assert_eq!(bytes.len(), start + 2 * ENTRY + 4);
+}

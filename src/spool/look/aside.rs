@@ -4,6 +4,7 @@
 
 use super::super::{
     disk::{Dir, Disk, read_all},
+    opened::StatusSource,
     quarantine::{self, Quarantined},
     record::{CeId, Envelope, Record, Seq},
 };
@@ -16,6 +17,10 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// No record is larger: a body and its first line.
@@ -26,6 +31,8 @@ const BYTES_MAX: u64 = 128 << 20;
 pub struct Shelf {
     root: PathBuf,
     disk: ReadOnly,
+    /// The running relay's count, if it is this process.
+    bytes: Option<Arc<AtomicU64>>,
 }
 
 /// A file in it.
@@ -59,7 +66,17 @@ impl Shelf {
         Ok(Self {
             root: dir.into(),
             disk: ReadOnly::new(dir),
+            bytes: None,
         })
+    }
+
+    /// What is taken out counts for the running spool at once.
+    #[must_use]
+    pub fn counted_by(self, spool: &StatusSource) -> Self {
+        Self {
+            bytes: Some(Arc::clone(&spool.quarantine_bytes)),
+            ..self
+        }
     }
 
     /// What is there, by number.
@@ -92,9 +109,17 @@ impl Shelf {
     /// If the disk fails.
     pub fn remove(&self, place: &Place) -> io::Result<()> {
         let directory = self.root.join(Dir::Quarantine.subdirectory());
-        match fs::remove_file(directory.join(&place.file)) {
+        let path = directory.join(&place.file);
+        let len = fs::metadata(&path).map_or(0, |file| file.len());
+        match fs::remove_file(path) {
+            Ok(()) => {
+                if let Some(bytes) = &self.bytes {
+                    let less = |held: u64| Some(held.saturating_sub(len));
+                    let _ = bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+                }
+            }
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
+            Err(_) => {}
         }
         File::open(directory)?.sync_all()
     }

@@ -3,12 +3,12 @@
 
 use super::super::{
     checkpoint::Found,
-    disk::{Dir, Disk, read_all},
+    disk::{Dir, read_all},
     index::{self, Entry, Unusable},
+    load,
     record::Seq,
-    scan::{self, Frame, Item, Scanned},
+    scan::{Frame, Item, Scanned},
     segment::Block,
-    shared::read_written,
 };
 use super::{Look, LookError, Segment, aside::Shelf};
 use serde::Serialize;
@@ -78,8 +78,13 @@ impl Look {
 
     fn check_segment(&self, segment: &Segment, last: Seq, checked: &mut Checked) -> io::Result<()> {
         let name = segment.summary.name;
-        let file = self.disk.open(Dir::Root, &name.to_string())?;
-        let scanned = scan::read(name, &read_written(&*file)?);
+        let scanned = load::scanned(&self.disk, name)?;
+        for range in &scanned.unreadable {
+            checked.fault(format!(
+                "{name}: the disk doesn't give back bytes {} to {}",
+                range.start, range.end
+            ));
+        }
         if scanned.block == Block::Bad {
             checked.fault(format!("{name}: its header is damaged"));
         }
@@ -148,7 +153,7 @@ impl Look {
             )),
             Err(newer) => checked.fault(format!("{}: {newer}", summary.name.index())),
         }
-        super::shared::load(&self.disk, summary)
+        load::entries(&self.disk, summary)
     }
 
     /// Held against what was read before the log, so that a live one can't seem to lead.

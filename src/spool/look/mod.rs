@@ -24,12 +24,15 @@ use super::{
     checkpoint,
     disk::{Dir, read_all},
     index::{Entry, Summary},
+    load::{self, segment_names},
     outlet::Settled,
     record::Seq,
     recovery::{self, Piece},
-    scan::{self, Part, Scanned, Verdict},
+    scan::{
+        Scanned,
+        judge::{Part, Verdict, judge},
+    },
     segment::{Block, Instance, Name},
-    shared::{self, segment_names},
 };
 use disk::ReadOnly;
 use std::{
@@ -173,7 +176,7 @@ impl Look {
             }
         }
         let (checkpoint, settled) = read_checkpoint(&disk, dir)?;
-        let segments = judged(&disk, &pieces, checkpoint.clone(), settled, settled_before);
+        let segments = judged(&disk, &pieces, checkpoint, settled, settled_before);
         Ok(Self {
             root: dir.into(),
             id,
@@ -197,7 +200,7 @@ impl Look {
         if let Some(entries) = &segment.entries {
             return Ok(Some(Arc::clone(entries)));
         }
-        match shared::load(&self.disk, &segment.summary) {
+        match load::entries(&self.disk, &segment.summary) {
             Ok(entries) => Ok(Some(Arc::new(entries))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(self.failed(format!("reading {}", segment.summary.name.index()), e)),
@@ -236,12 +239,9 @@ fn judged(
     settled: Settled,
     settled_before: Settled,
 ) -> Vec<Segment> {
-    let parts: Vec<Part<'_>> = pieces
-        .iter()
-        .map(|(_, piece)| recovery::part(piece))
-        .collect();
-    let expected = (found == checkpoint::Found::Valid).then(|| settled.least().next());
-    let (verdicts, _) = scan::judge(expected, settled_before.most(), &parts);
+    let parts: Vec<Part<'_>> = pieces.iter().map(|(_, piece)| piece.part()).collect();
+    let expected = found.is_valid().then(|| settled.least().next());
+    let (verdicts, _) = judge(expected, settled_before.most(), &parts);
     let mut segments = Vec::with_capacity(pieces.len());
     for ((name, piece), verdict) in pieces.iter().zip(verdicts) {
         let mut segment = match piece {

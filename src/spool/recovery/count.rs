@@ -1,65 +1,76 @@
-//! What follows from what was taken over: numbers that are lost, records that are pending, the dedup window.
+//! What follows from what was taken over: records that are pending, the dedup window.
 
 use super::Recovered;
 use crate::{
     callback::names::SourceName,
     clock::Millis,
-    config::Dedup,
-    spool::{disk::Disk, record::Seq, scan::Verdict, segment::Name, shared, view::Missing},
+    spool::{
+        corrupt::CorruptStore,
+        disk::Disk,
+        index::Entry,
+        load,
+        record::Seq,
+        view::{Closed, Missing},
+    },
 };
 use std::{io, sync::Arc};
 
 impl Recovered {
-    /// Numbers that were acknowledged and are gone. Those that were settled already are told, not counted.
-    pub(super) fn count_lost(&mut self, names: &[Name], verdicts: &[Verdict]) {
-        let least = self.checkpoint.settled().least();
-        for (name, verdict) in names.iter().zip(verdicts) {
-            for lost in &verdict.lost {
-                let pending = lost.end.saturating_sub(lost.start.max(least.next().0));
-                self.corrupt_records += pending;
-                self.damage.push(format!(
-                    "{name}: records {} to {} are not there, {pending} of them not settled",
-                    lost.start,
-                    lost.end - 1
-                ));
-            }
-        }
-    }
-
     pub(super) fn count_pending(&mut self, disk: &dyn Disk) -> io::Result<()> {
         let mut held = Vec::new();
         while let Err(Missing(summary)) = self.view.recount(&held) {
-            held.push((summary.name, Arc::new(shared::load(disk, &summary)?)));
+            held.push((summary.name, Arc::new(load::entries(disk, &summary)?)));
         }
         Ok(())
     }
 
+    /// As the writer filled it: what is known to be damaged left out, and what a clock that was set right made it forget.
     pub(super) fn rebuild_window(
         &mut self,
         disk: &dyn Disk,
-        dedup: Dedup,
+        corrupt: &CorruptStore,
         now: Millis,
     ) -> io::Result<()> {
-        let now = now.max(self.last_accepted);
-        let young = self.view.younger_than(now, dedup.window);
-        for closed in young {
+        let length = self.window.length();
+        let last = self.last_time(disk, now)?;
+        if last.since(now) > length {
+            // The clock was set right since, or isn't yet: what it said then says nothing now.
+            self.last_accepted = now;
+            return Ok(());
+        }
+        let now = now.max(last);
+        for closed in self.view.younger_than(now, length) {
             let summary = &closed.summary;
-            let entries = match closed.entries {
-                Some(entries) => entries,
-                None => Arc::new(shared::load(disk, summary)?),
-            };
+            let entries = entries(disk, &closed)?;
             let places: Vec<u16> = summary.sources.iter().map(|s| self.place_of(s)).collect();
-            for entry in entries
-                .iter()
-                .filter(|e| now.since(e.accepted_at) < dedup.window)
-            {
-                if let Some(source) = places.get(usize::from(entry.source)) {
+            for entry in entries.iter() {
+                if entry.accepted_at < self.last_accepted {
+                    self.window.clear();
+                }
+                self.last_accepted = entry.accepted_at;
+                let source = places.get(usize::from(entry.source));
+                if let Some(source) = source
+                    && now.since(entry.accepted_at) < length
+                    && !corrupt.covers(summary.name, entry.offset)
+                {
                     self.window
                         .insert(*source, entry.ce_id, entry.seq, entry.accepted_at);
                 }
             }
         }
+        self.last_accepted = self.window.move_on(self.last_accepted, now);
         Ok(())
+    }
+
+    /// When the last record was accepted, if that lies ahead of now; else any time that doesn't.
+    fn last_time(&self, disk: &dyn Disk, now: Millis) -> io::Result<Millis> {
+        match self.view.last_with_records() {
+            Some(last) if last.summary.newest > now => {
+                let entries = entries(disk, &last)?;
+                Ok(entries.last().map_or(now, |entry| entry.accepted_at))
+            }
+            _ => Ok(now),
+        }
     }
 
     fn place_of(&mut self, source: &SourceName) -> u16 {
@@ -74,5 +85,12 @@ impl Recovered {
     /// The number after everything that was ever given out.
     pub(in crate::spool) const fn next_seq(&self) -> Seq {
         self.view.durable().next()
+    }
+}
+
+fn entries(disk: &dyn Disk, closed: &Closed) -> io::Result<Arc<Vec<Entry>>> {
+    match &closed.entries {
+        Some(entries) => Ok(Arc::clone(entries)),
+        None => load::entries(disk, &closed.summary).map(Arc::new),
     }
 }

@@ -6,6 +6,7 @@ use super::{
         record::{CeId, Envelope},
         segment::Instance,
     },
+    judge::{Part, Verdict, judge},
     *,
 };
 use crate::{callback::names::Family, clock::Millis};

@@ -1,11 +1,15 @@
 //! Whole histories of a spool, over a disk that forgets and over real ones.
 
 mod aside;
+mod clocks;
 mod crashes;
 mod cursors;
 mod damage;
-mod fake_disk;
+mod evidence;
+pub(in crate::spool) mod fake_disk;
 mod histories;
 mod real;
 pub(in crate::spool) mod rig;
 mod room;
+mod trust;
+mod unreadable;

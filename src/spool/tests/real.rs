@@ -1,7 +1,10 @@
 //! The whole spool with its threads, on a real directory.
 
 use super::{
-    super::{AppendError, Cursor, How, Next, OpenError, Opened, Outlet, Seq, Settings, open},
+    super::{
+        AppendError, Cursor, How, Next, OpenError, Opened, Outlet, Reason, Seq, Settings,
+        look::aside::Shelf, open,
+    },
     rig::{DEDUP, ce_id, envelope, limits, settled, source, spool_settings},
 };
 use crate::{
@@ -184,4 +187,34 @@ async fn the_first_answer_comes_fast() {
     );
     // Meant: below 100 ms on an idle machine. Asserted: no 64 MiB are written first, even on a busy one.
     assert!(before.elapsed().as_secs() < 5, "{:?}", before.elapsed());
+}
+
+#[tokio::test]
+async fn a_record_that_leaves_the_quarantine_leaves_its_bytes_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let Opened {
+        appender,
+        mut outlet,
+        status,
+        ..
+    } = start(dir.path(), 1 << 30).unwrap().opened;
+    let appended = appender.append(ce_id(1), EventName::RecordingFile, envelope(1));
+    let _: Result<_, _> = appended.await;
+    let next = outlet.cursor(Seq(0)).next(&|_| true, Seq(u64::MAX));
+    let Ok(Next::Record(record)) = next else {
+        panic!("{next:?}");
+    };
+    let reason = Reason {
+        label: "untypable",
+        detail: String::new(),
+        topic: "t".into(),
+    };
+    outlet.quarantine(&record, &reason).unwrap();
+    assert!(status.get().quarantine_bytes > 200);
+    let shelf = Shelf::of(dir.path()).unwrap().counted_by(&status);
+    let place = shelf.list().unwrap().remove(0);
+    shelf.remove(&place).unwrap();
+    assert_eq!(status.get().quarantine_bytes, 0);
+    shelf.remove(&place).unwrap();
+    assert_eq!(status.get().quarantine_bytes, 0, "gone already");
 }

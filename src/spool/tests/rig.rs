@@ -2,12 +2,13 @@
 
 use super::super::{
     append::{Append, AppendError, Appender, Durable, Receipt},
-    disk::Disk,
+    disk::{Dir, Disk},
     housekeeper,
     metrics::Metrics,
     opened::Report,
     outlet::{Cursor, Next, Outlet, Settled},
     record::{CeId, Envelope, Record, Seq},
+    segment::Name,
     shared::Shared,
     store::{LogOutlet, Settings, make},
     writer::Writer,
@@ -104,6 +105,20 @@ pub(in crate::spool) struct Run {
     pub(in crate::spool) clock: Arc<HandClock>,
     appender: Appender,
     queue: mpsc::Receiver<Append>,
+}
+
+/// Segments on a disk, oldest first.
+pub(in crate::spool) fn segments(disk: &dyn Disk) -> Vec<Name> {
+    super::super::load::segment_names(disk).unwrap()
+}
+
+/// Takes the indices away, so that the next start reads through all segments.
+pub(in crate::spool) fn remove_indices(disk: &dyn Disk) {
+    for file in disk.list(Dir::Root).unwrap() {
+        if Name::of_index(&file).is_some() {
+            disk.remove(Dir::Root, &file).unwrap();
+        }
+    }
 }
 
 /// Opens with an eighth of `max_bytes`, at least 8 KiB, as segments.
