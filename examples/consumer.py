@@ -8,8 +8,14 @@
 import json
 import sys
 from collections import OrderedDict
+from pathlib import Path
 
 from confluent_kafka import Consumer
+from jsonschema import Draft202012Validator
+
+# What the topic's values fit, as `livebridge schema recording.file` prints it.
+SCHEMA = Path(__file__).parent.parent / "schemas" / "recording.file.schema.json"
+FITS = Draft202012Validator(json.loads(SCHEMA.read_text()))
 
 # Far more than lie between a message and its repetition; a real consumer keeps them with its results.
 MOST_IDS = 100_000
@@ -55,6 +61,8 @@ def handle(message, seen):
         seen.popitem(last=False)
     # Every field may be missing or null; what the sender sends is in the event's schema.
     recording = json.loads(message.value())
+    for fault in FITS.iter_errors(recording):
+        print(f"{ce_id} doesn't fit the schema: {fault.json_path}: {fault.message}", file=sys.stderr)
     print(
         f"{recording.get('stream_id') or '(no stream)'}: {recording.get('duration') or 0} s, "
         f"{recording.get('file_size') or 0} bytes, {recording.get('video_url') or '(no address)'}",

@@ -73,3 +73,51 @@ fn the_python_consumer_prints_finished_recordings() {
     python.arg(Path::new(ROOT).join("examples/consumer.py"));
     assert_prints_each_recording_once(python);
 }
+
+/// A program that is run where a reader of the examples would.
+fn in_root(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(ROOT);
+    command
+}
+
+#[test]
+#[ignore = "fetches packages from npm: run by ./dev examples"]
+fn the_node_consumer_prints_finished_recordings() {
+    let mut npm = in_root("npm", &["ci", "--silent", "--no-audit", "--no-fund"]);
+    npm.args(["--ignore-scripts", "--prefix", "examples/node"]);
+    process::run("install the packages of the Node example", &mut npm);
+    assert_prints_each_recording_once(in_root("node", &["examples/node/recordings.js"]));
+}
+
+#[test]
+#[ignore = "fetches modules from Go's proxy: run by ./dev examples"]
+fn the_go_consumer_prints_finished_recordings() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let program = dir.path().join("recordings");
+    let mut build = in_root("go", &["build", "-o"]);
+    build.arg(&program).arg(".");
+    build.current_dir(Path::new(ROOT).join("examples/go"));
+    process::run("build the Go example", &mut build);
+    // It looks for the schemas from its own directory.
+    let mut example = Command::new(&program);
+    example.current_dir(Path::new(ROOT).join("examples/go"));
+    assert_prints_each_recording_once(example);
+}
+
+#[test]
+#[ignore = "fetches jars from Maven Central: run by ./dev examples"]
+fn the_java_consumer_prints_finished_recordings() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let list = dir.path().join("class-path");
+    let mut build = in_root(
+        "mvn",
+        &["-q", "-B", "-f", "examples/java/pom.xml", "compile"],
+    );
+    build.arg("dependency:build-classpath");
+    build.arg(format!("-Dmdep.outputFile={}", list.display()));
+    process::run("build the Java example", &mut build);
+    let jars = std::fs::read_to_string(&list).expect("a class path");
+    let class_path = format!("examples/java/target/classes:{jars}");
+    assert_prints_each_recording_once(in_root("java", &["-cp", &class_path, "Recordings"]));
+}
