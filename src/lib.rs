@@ -33,4 +33,6 @@ pub mod health;
 pub mod metrics;
 pub mod publish;
 pub mod rejects;
+#[cfg(test)]
+mod simulation;
 pub mod spool;

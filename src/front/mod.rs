@@ -33,6 +33,8 @@ mod traceparent;
 mod watched;
 
 pub use door::{Door, NoDoor, Parts};
+#[cfg(test)]
+pub(crate) use handle::handle;
 pub use listen::serve;
 pub use metrics::Metrics;
 pub use sender_clock::SenderClock;

@@ -34,7 +34,7 @@ mod publisher;
 pub mod retry;
 mod shared;
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 pub mod status;
 pub mod window;
 

@@ -43,6 +43,8 @@ mod window;
 mod writer;
 
 #[cfg(test)]
+pub(crate) mod simulated;
+#[cfg(test)]
 mod tests;
 
 pub use append::{AppendError, Appender, Durable, How, Receipt};

@@ -4,6 +4,7 @@
 //! Whatever the seed: nothing is skipped, the checkpoint never passes what isn't settled, first appearances per topic
 //! and key are in order, only what was refused alone is set aside, and in the end everything is settled.
 
+pub(crate) mod driven;
 pub(crate) mod kafka;
 mod parts;
 mod world;

@@ -1,0 +1,91 @@
+//! The whole publisher in one hand, over any spool: for the simulation of the whole pipeline. Its thread is a loop around what is
+//! called here.
+
+use super::{
+    kafka::{FakeBroker, KafkaRef},
+    parts::{FakeCopies, Post},
+};
+use crate::{
+    clock::Clock,
+    config::{Payload, Topics},
+    publish::{
+        Fault, Metrics, Rendered,
+        lane::Plan,
+        message::Rendering,
+        plan::Tick,
+        publisher::{Parts, Publisher, Step},
+        status::Status,
+    },
+    spool::Outlet,
+};
+use std::{sync::Arc, time::Duration};
+use support::dice::Dice;
+
+/// No run gets this far.
+const NEVER: Duration = Duration::from_secs(1_000_000_000);
+const BODY_BYTES: usize = 4096;
+
+/// The publisher of one process.
+pub(crate) struct Driven<O: Outlet> {
+    publisher: Publisher<O, FakeBroker, Rendered>,
+    kafka: KafkaRef,
+    /// When it wants to be called at the latest.
+    pub(crate) wake: Option<Tick>,
+}
+
+impl<O: Outlet> Driven<O> {
+    pub(crate) fn new(
+        outlet: O,
+        kafka: &KafkaRef,
+        topics: &Topics,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        seed: u64,
+    ) -> Self {
+        let mut plan = Plan::new(topics, BODY_BYTES);
+        // Little, so that lanes fall behind within a short day.
+        plan.limits.records = 8;
+        plan.limits.span = 16;
+        plan.seed = seed;
+        let parts = Parts {
+            outlet,
+            broker: FakeBroker(Arc::clone(kafka)),
+            render: Rendered {
+                rendering: Rendering::of(Payload::Typed, &[], topics),
+                copy_max_bytes: BODY_BYTES,
+            },
+            copies: Box::new(FakeCopies),
+            reports: Arc::new(Post),
+            clock,
+            metrics,
+        };
+        Self {
+            publisher: Publisher::new(plan, parts),
+            kafka: Arc::clone(kafka),
+            wake: Some(Tick::ZERO),
+        }
+    }
+
+    /// One step. True: it was asked to stop, and there is nothing left.
+    pub(crate) fn step(&mut self, now: Tick, dice: &mut Dice, stop: bool) -> Result<bool, Fault> {
+        let mut kafka = self.kafka.lock().unwrap();
+        kafka.now = now;
+        let mut mail = kafka.mail(dice);
+        drop(kafka);
+        mail.stop_within = stop.then_some(NEVER);
+        match self.publisher.step(now, mail)? {
+            Step::Stop => {
+                self.publisher.close(now)?;
+                Ok(true)
+            }
+            Step::Wait(wake) => {
+                self.wake = wake.filter(|at| *at < NEVER);
+                Ok(false)
+            }
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.publisher.status()
+    }
+}
