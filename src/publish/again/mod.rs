@@ -119,7 +119,7 @@ impl Fault {
 fn kafka(settings: &Settings, linger: bool) -> Kafka {
     let mut client = properties::client_config(&settings.kafka, settings.body_bytes, QUEUE);
     if !linger {
-        client.set("linger.ms", "0");
+        properties::send_at_once(&mut client);
     }
     Kafka::new(client, Arc::default())
 }
