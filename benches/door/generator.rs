@@ -17,7 +17,7 @@ use tokio::{
 
 /// Eight digits, so that every body has the same length.
 const FIRST_NUMBER: u64 = 10_000_000;
-const STREAMS: u64 = 900;
+const STREAMS: u64 = 5000;
 
 /// Across all rounds, so that the relay never sees a callback twice.
 static NEXT: AtomicU64 = AtomicU64::new(FIRST_NUMBER);
@@ -113,7 +113,7 @@ async fn connection(address: Arc<str>, end: Instant) -> Vec<Duration> {
     let mut answer = Vec::with_capacity(1024);
     let mut signed = Signed::default();
     loop {
-        let request = signed.request(NEXT.fetch_add(1, Ordering::Relaxed));
+        let request = signed.next();
         let begin = Instant::now();
         if begin >= end {
             return latencies;
@@ -147,15 +147,20 @@ async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) {
 
 /// The parts of a request around its numbers: making each one from nothing would cost more than the servers do.
 #[derive(Debug, Default)]
-struct Signed {
+pub(crate) struct Signed {
     t: u64,
     parts: Vec<String>,
 }
 
 impl Signed {
+    /// The next callback that no server has seen.
+    pub(crate) fn next(&mut self) -> String {
+        self.request(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
     fn request(&mut self, number: u64) -> String {
         const NUMBER: u64 = 77_777_777;
-        const STREAM: &str = "stream-777";
+        const STREAM: &str = "stream-7777";
         let t = callback::fresh_t();
         if t != self.t {
             let body = body_of(STREAM, NUMBER, t);
@@ -180,11 +185,11 @@ impl Signed {
     }
 }
 
-fn stream(number: u64) -> String {
-    format!("stream-{}", 100 + number % STREAMS)
+pub(crate) fn stream(number: u64) -> String {
+    format!("stream-{}", 1000 + number % STREAMS)
 }
 
-fn body(number: u64, t: u64) -> String {
+pub(crate) fn body(number: u64, t: u64) -> String {
     body_of(&stream(number), number, t)
 }
 

@@ -4,96 +4,202 @@
 //! Absolute figures belong to the machine; the ratios are what to compare from release to release.
 //!
 //! ```text
-//! cargo bench --bench door [-- --seconds 5 --rounds 3]
+//! cargo bench --bench door [-- [capacity] [latency] [backlog] [--seconds 5] [--rounds 3] [--set key=value ..]]
 //! ```
 
 mod bare;
 mod generator;
+mod open_loop;
+mod producer;
 
 use generator::{Measured, Rounds};
-use std::{process::Command, time::Duration};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 use support::{kafka::Broker, port::Port, process::Process, relay::Relay, topics::Topics, wait};
 
 const CONNECTIONS: [usize; 2] = [64, 256];
+/// Callbacks a second of the open-loop sender.
+const RATE: u32 = 2000;
+/// Messages for the producer alone.
+const MESSAGES: u64 = 300_000;
+/// For how long callbacks come while Kafka is away.
+const BACKLOG: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_secs(300);
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    if let [_, word, address] = arguments.as_slice()
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, address] = arguments.as_slice()
         && word == bare::WORD
     {
         return bare::serve(address);
     }
-    let number = |name: &str, default| {
-        let mut rest = arguments.iter().skip_while(|a| *a != name).skip(1);
-        rest.next()
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(default)
-    };
-    let time = Duration::from_secs(number("--seconds", 5));
-    let rounds = number("--rounds", 3);
-
-    let broker = &Broker::for_load();
-    let topics = Topics::create(broker, 6);
-    let mut relay = Relay::new(
-        env!("CARGO_BIN_EXE_livebridge"),
-        &broker.bootstrap(),
-        &topics,
-    )
-    .set("spool.segment_bytes", "\"64MiB\"");
-    for setting in arguments.iter().skip_while(|a| *a != "--set").skip(1) {
-        let (key, value) = setting.split_once('=').expect("--set key=value");
-        relay = relay.set(key, value);
-    }
-    relay.start();
-    let bare = Bare::start();
-
+    let mut bench = Bench::new(&arguments);
     println!(
-        "{} bytes a body, {time:?} a round, the median of {rounds} rounds",
-        generator::body_bytes()
+        "{} bytes a body, {:?} a round, the median of {} rounds",
+        generator::body_bytes(),
+        bench.time,
+        bench.rounds
     );
-    println!(
-        "connections  server       requests/s   CPU us/request   p50 ms   p99 ms   broker's CPU us"
-    );
-    // Once for nothing: the broker compiles what it runs.
-    let address = relay.address();
-    generator::run(&address, CONNECTIONS[0], time);
-    relay.wait_until_settled(SETTLE);
-    for connections in CONNECTIONS {
-        let (mut hyper, mut ours) = (Rounds::default(), Rounds::default());
-        let mut broker_micros = Vec::new();
-        for _ in 0..rounds {
-            hyper.push(measure(
-                &bare.port.address(),
-                connections,
-                time,
-                || bare.process.cpu(),
-                || {},
-            ));
-            // Publishing belongs to the relay's work: it is counted to its end.
-            let relay = std::cell::RefCell::new(&mut relay);
-            let address = relay.borrow().address();
-            let settle = || {
-                relay.borrow_mut().wait_until_settled(SETTLE);
-            };
-            let before = broker.cpu();
-            let round = measure(&address, connections, time, || relay.borrow().cpu(), settle);
-            let used = (broker.cpu() - before).as_secs_f64() * 1e6;
-            broker_micros.push(used / round.count as f64);
-            ours.push(round);
+    let named = |name: &str| arguments.iter().any(|a| a == name);
+    let all = !["capacity", "latency", "backlog"].into_iter().any(named);
+    bench.warm_up();
+    for (name, part) in [
+        ("capacity", Bench::capacity as fn(&mut Bench)),
+        ("latency", Bench::latency),
+        ("backlog", Bench::backlog),
+    ] {
+        if all || named(name) {
+            part(&mut bench);
         }
-        broker_micros.sort_by(f64::total_cmp);
-        let (hyper, ours) = (hyper.median(), ours.median());
-        print_row(connections, "bare hyper", &hyper, "");
-        let of_broker = broker_micros.get(broker_micros.len() / 2);
-        let of_broker = of_broker.map_or(String::new(), |us| format!("{us:.1}"));
-        print_row(connections, "livebridge", &ours, &of_broker);
-        println!(
-            "{connections:>11}  ratio        {:>10.2}   {:>14.2}",
-            ours.per_second / hyper.per_second,
-            ours.cpu_micros / hyper.cpu_micros
-        );
     }
+}
+
+/// Everything that runs side by side.
+struct Bench {
+    broker: Broker,
+    topics: Topics,
+    relay: Relay,
+    bare: Bare,
+    time: Duration,
+    rounds: usize,
+}
+
+impl Bench {
+    fn new(arguments: &[String]) -> Self {
+        let number = |name: &str, default| {
+            let mut rest = arguments.iter().skip_while(|a| *a != name).skip(1);
+            rest.next()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(default)
+        };
+        let broker = Broker::for_load();
+        let topics = Topics::create(&broker, 6);
+        let binary = env!("CARGO_BIN_EXE_livebridge");
+        let mut relay = Relay::new(binary, &broker.bootstrap(), &topics)
+            .set("spool.segment_bytes", "\"64MiB\"");
+        for setting in arguments.iter().skip_while(|a| *a != "--set").skip(1) {
+            let (key, value) = setting.split_once('=').expect("--set key=value");
+            relay = relay.set(key, value);
+        }
+        relay.start();
+        println!("memory at rest: {} MiB", relay.memory() >> 20);
+        Self {
+            broker,
+            topics,
+            relay,
+            bare: Bare::start(),
+            time: Duration::from_secs(number("--seconds", 5)),
+            rounds: usize::try_from(number("--rounds", 3)).unwrap_or(3),
+        }
+    }
+
+    /// For nothing: the broker compiles what it runs.
+    fn warm_up(&mut self) {
+        generator::run(&self.relay.address(), CONNECTIONS[0], self.time);
+        self.relay.wait_until_settled(SETTLE);
+    }
+
+    /// As many as each can take.
+    fn capacity(&mut self) {
+        println!(
+            "\nconnections  server       requests/s   CPU us/request   p50 ms   p99 ms   broker's CPU us"
+        );
+        for connections in CONNECTIONS {
+            let (mut hyper, mut ours) = (Rounds::default(), Rounds::default());
+            let mut of_broker = Vec::new();
+            for _ in 0..self.rounds {
+                let before = self.bare.process.cpu();
+                let load = generator::run(&self.bare.port.address(), connections, self.time);
+                hyper.push(load.measured((self.bare.process.cpu() - before).as_secs_f64()));
+
+                let (before, broker) = (self.relay.cpu(), self.broker.cpu());
+                let load = generator::run(&self.relay.address(), connections, self.time);
+                // Publishing belongs to the relay's work: it is counted to its end.
+                self.relay.wait_until_settled(SETTLE);
+                let round = load.measured((self.relay.cpu() - before).as_secs_f64());
+                let used = (self.broker.cpu() - broker).as_secs_f64() * 1e6;
+                of_broker.push(used / round.count as f64);
+                ours.push(round);
+            }
+            let (hyper, ours) = (hyper.median(), ours.median());
+            print_row(connections, "bare hyper", &hyper, "");
+            let of_broker = format!("{:.1}", median(&mut of_broker));
+            print_row(connections, "livebridge", &ours, &of_broker);
+            println!(
+                "{connections:>11}  ratio        {:>10.2}   {:>14.2}",
+                ours.per_second / hyper.per_second,
+                ours.cpu_micros / hyper.cpu_micros
+            );
+        }
+    }
+
+    /// How long an answer takes when there is capacity to spare.
+    fn latency(&mut self) {
+        println!("\n{RATE} callbacks a second, open loop    p50 ms   p99 ms");
+        let [mut hyper, mut ours, mut sync] = [const { [const { Vec::new() }; 2] }; 3];
+        for _ in 0..self.rounds {
+            for (address, times) in [
+                (self.bare.port.address(), &mut hyper),
+                (self.relay.address(), &mut ours),
+            ] {
+                let sorted = open_loop::run(&address, RATE, self.time);
+                let [p50, p99] = times;
+                p50.push(open_loop::at(&sorted, 0.5).as_secs_f64() * 1e3);
+                p99.push(open_loop::at(&sorted, 0.99).as_secs_f64() * 1e3);
+            }
+            let dir = tempfile::tempdir_in(self.relay.spool_dir().parent().expect("its parent"));
+            let (p50, p99) = open_loop::sync_times(dir.expect("a directory").path());
+            let [of_p50, of_p99] = &mut sync;
+            of_p50.push(p50.as_secs_f64() * 1e3);
+            of_p99.push(p99.as_secs_f64() * 1e3);
+        }
+        for (name, [p50, p99]) in [
+            ("bare hyper", &mut hyper),
+            ("livebridge", &mut ours),
+            ("a write and its sync", &mut sync),
+        ] {
+            println!("{name:<36}   {:>6.2}   {:>6.2}", median(p50), median(p99));
+        }
+        self.relay.wait_until_settled(SETTLE);
+    }
+
+    /// What gathered while Kafka was away, against the client library alone.
+    fn backlog(&mut self) {
+        println!("\nbacklog                       messages/s");
+        let topic = self.topics.of("recording").to_owned();
+        let mut alone = Vec::new();
+        let mut drained = Vec::new();
+        for _ in 0..self.rounds {
+            alone.push(producer::rate(&self.broker.bootstrap(), &topic, MESSAGES));
+            self.broker.freeze();
+            generator::run(&self.relay.address(), CONNECTIONS[0], BACKLOG);
+            let pending = self.relay.metrics().flow().pending;
+            let memory = self.relay.memory() >> 20;
+            self.relay.kill();
+            self.broker.thaw();
+            self.broker.wait_until_up();
+            let begin = Instant::now();
+            self.relay.start();
+            let ready = begin.elapsed();
+            self.relay.wait_until_settled(SETTLE);
+            drained.push(pending as f64 / begin.elapsed().as_secs_f64());
+            println!(
+                "  {pending} records waited; {memory} MiB; ready {ready:.0?} after a kill -9, {} MiB",
+                self.relay.memory() >> 20
+            );
+        }
+        let (alone, drained) = (median(&mut alone), median(&mut drained));
+        println!("the producer alone            {alone:>10.0}");
+        println!("livebridge, from its start    {drained:>10.0}");
+        println!("ratio                         {:>10.2}", drained / alone);
+    }
+}
+
+fn median(figures: &mut [f64]) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 fn print_row(connections: usize, server: &str, m: &Measured, broker: &str) {
@@ -101,19 +207,6 @@ fn print_row(connections: usize, server: &str, m: &Measured, broker: &str) {
         "{connections:>11}  {server:<10}   {:>10.0}   {:>14.1}   {:>6.2}   {:>6.2}   {broker:>15}",
         m.per_second, m.cpu_micros, m.p50_millis, m.p99_millis
     );
-}
-
-fn measure(
-    address: &str,
-    connections: usize,
-    time: Duration,
-    cpu: impl Fn() -> Duration,
-    settle: impl FnOnce(),
-) -> Measured {
-    let before = cpu();
-    let load = generator::run(address, connections, time);
-    settle();
-    load.measured((cpu() - before).as_secs_f64())
 }
 
 struct Bare {

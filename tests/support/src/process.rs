@@ -146,6 +146,15 @@ impl Process {
         Duration::from_millis(10 * ticks)
     }
 
+    /// The memory that it holds now, in bytes (resident).
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.id());
+        let status = std::fs::read_to_string(path).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
+        kib.unwrap_or(0) * 1024
+    }
+
     fn end(&mut self) {
         // Both fail only if it has ended already.
         let _ = self.child.kill();

@@ -186,6 +186,13 @@ impl Relay {
         self.process.as_ref().expect("the relay was started").cpu()
     }
 
+    /// The memory that it holds, in bytes.
+    #[track_caller]
+    pub fn memory(&self) -> u64 {
+        let process = self.process.as_ref().expect("the relay was started");
+        process.memory()
+    }
+
     /// A client of its front door.
     pub fn client(&self) -> Client {
         Client::new(self.http.address())
