@@ -30,7 +30,7 @@ use tokio::{
 };
 
 /// Connections at once, followers not counted.
-const CONNECTIONS: usize = 4;
+pub(super) const CONNECTIONS: usize = 4;
 /// A request is no longer.
 const REQUEST_MAX: u64 = 1 << 20;
 /// For a request to come, and for an answer to be taken.

@@ -18,6 +18,7 @@ use std::{
         Arc, Mutex, Weak,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
+    time::Duration,
 };
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -319,6 +320,25 @@ fn ask_first(spool: &Path) -> Reply {
     };
     let mut each = |_: &Reply, _: bool| std::ops::ControlFlow::Break(());
     client.follow(&request, &mut each).unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_limit_of_connections_the_next_one_waits_for_a_place() {
+    let rig = rig();
+    let connect = || UnixStream::connect(short(&rig.spool)).unwrap();
+    let mut silent: Vec<_> = (0..super::server::CONNECTIONS).map(|_| connect()).collect();
+    let mut next = connect();
+    next.write_all(b"{\"status\":{}}\n").unwrap();
+    next.set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
+    let mut byte = [0];
+    let early = next.read(&mut byte);
+    assert!(early.is_err(), "answered beyond the limit");
+    silent.pop();
+    next.set_read_timeout(None).unwrap();
+    let mut answer = String::new();
+    next.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("{\"status\""), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

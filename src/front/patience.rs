@@ -221,3 +221,86 @@ pub(super) async fn within<F: Future>(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Each limit another power of two, so that a sum tells which ones are in it.
+    fn patience() -> Patience {
+        Patience::new(&Http {
+            listen: ([127, 0, 0, 1], 0).into(),
+            tls: None,
+            trusted_proxies: vec![],
+            proxy_protocol: false,
+            handshake_timeout: SECOND,
+            header_timeout: 2 * SECOND,
+            body_timeout: 4 * SECOND,
+            idle_timeout: 8 * SECOND,
+            answer_timeout: 16 * SECOND,
+            write_timeout: 32 * SECOND,
+            connection_lifetime: 1000 * SECOND,
+        })
+    }
+
+    #[test]
+    fn whatever_a_connection_does_its_life_has_an_end() {
+        let patience = patience();
+        let end = patience.aged + (2 + 4 + 16 + 32) * SECOND;
+        // As late as can be: each stage has just begun when the end has come.
+        let stages = [
+            Stage::Handshake(end),
+            Stage::Idle(end),
+            Stage::Head(end),
+            Stage::Request,
+            Stage::Answering(end),
+            Stage::Streams {
+                active: 0,
+                since: end,
+            },
+            Stage::Streams {
+                active: 9,
+                since: end,
+            },
+        ];
+        for stage in stages {
+            let progress = Progress::new();
+            progress.set(stage);
+            for closing in [None, Some(end + SECOND)] {
+                let deadline = patience.deadline(&progress, closing);
+                assert!(deadline <= end, "{stage:?}");
+            }
+        }
+        // And what is young has its own time.
+        let (progress, now) = (Progress::new(), Instant::now());
+        for (stage, own) in [
+            (Stage::Handshake(now), Some(1)),
+            (Stage::Head(now), Some(2)),
+            (Stage::Idle(now), Some(8)),
+            (Stage::Answering(now), Some(32)),
+            (Stage::Request, None),
+            (
+                Stage::Streams {
+                    active: 0,
+                    since: now,
+                },
+                Some(8),
+            ),
+            (
+                Stage::Streams {
+                    active: 1,
+                    since: now,
+                },
+                None,
+            ),
+        ] {
+            progress.set(stage);
+            let expected = own.map_or(end, |seconds| now + seconds * SECOND);
+            assert_eq!(patience.deadline(&progress, None), expected, "{stage:?}");
+        }
+        progress.writes(false);
+        assert!(patience.deadline(&progress, None) <= Instant::now() + 32 * SECOND);
+    }
+}

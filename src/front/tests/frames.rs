@@ -19,6 +19,7 @@ pub(super) const END_STREAM: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
 
 pub(super) const REFUSED_STREAM: u32 = 7;
+pub(super) const FLOW_CONTROL_ERROR: u32 = 3;
 pub(super) const ENHANCE_YOUR_CALM: u32 = 11;
 
 pub(super) struct Frame {

@@ -146,6 +146,58 @@ async fn a_flood_of_continuations_ends_the_connection() {
     rig.until(|rig| rig.metrics.connections.get() == 0).await;
 }
 
+/// On this runtime nobody reads a body before all that is there of the connection's frames was looked at.
+#[tokio::test]
+async fn who_sends_further_ahead_than_the_windows_allow_is_cut_off() {
+    let mut settings = Settings::default();
+    settings.limits.body_bytes = 1 << 20;
+    let rig = Rig::durable(settings).await;
+    let data = |stream| frame(DATA, 0, stream, &[b' '; 16 * 1024]);
+    let head = |stream| frame(HEADERS, END_HEADERS, stream, &head(PATH));
+
+    // A stream's window holds four of these, the connection's what four streams may send.
+    let mut client = connect(&rig).await;
+    client.send(&[head(1), data(1).repeat(5)].concat()).await;
+    assert_eq!(client.goaway().await, FLOW_CONTROL_ERROR);
+
+    let mut client = connect(&rig).await;
+    let ahead: Vec<u8> = (0..4)
+        .flat_map(|n| [head(2 * n + 1), data(2 * n + 1).repeat(4)].concat())
+        .chain([head(9), data(9)].concat())
+        .collect();
+    client.send(&ahead).await;
+    assert_eq!(client.goaway().await, FLOW_CONTROL_ERROR);
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_closed_in_time_whatever_else_is_sent() {
+    let mut settings = Settings::default();
+    settings.http.idle_timeout = 4 * SHORT;
+    let rig = Rig::durable(settings).await;
+    let mut client = connect(&rig).await;
+    let (first, rest) = {
+        let block = head(PATH);
+        let (first, rest) = block.split_at(5);
+        (first.to_vec(), rest.to_vec())
+    };
+    client.send(&frame(HEADERS, 0, 1, &first)).await;
+    let dawdle = async {
+        for byte in rest.iter().cycle() {
+            let next = frame(CONTINUATION, 0, 1, &[*byte]);
+            if tokio::io::AsyncWriteExt::write_all(&mut client.socket, &next)
+                .await
+                .is_err()
+            {
+                return;
+            }
+            tokio::time::sleep(SHORT).await;
+        }
+    };
+    tokio::time::timeout(LONG, dawdle)
+        .await
+        .expect("it goes on for ever");
+}
+
 #[tokio::test]
 async fn half_a_preface_has_the_time_of_a_head() {
     let mut settings = Settings::default();
