@@ -131,7 +131,10 @@ async fn a_command_asks_hears_how_far_it_is_and_gets_its_answer() {
     let (status, _) = ask(&rig.spool, &Request::Status {});
     assert!(matches!(status, Reply::Status(value) if value["spool"]["pending_records"] == 3));
     rig.go.send(()).unwrap();
-    let (replayed, progress) = ask(&rig.spool, &replay(true));
+    let (replayed, mut progress) = ask(&rig.spool, &replay(true));
+    // Signs of life come in between if the machine is slow.
+    progress.dedup();
+    progress.retain(|&(done, _)| done > 0);
     assert!(matches!(
         replayed,
         Reply::Replayed(Replayed { pending: 1, .. })

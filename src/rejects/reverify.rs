@@ -138,7 +138,7 @@ pub fn accept(
     let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
     let (mut seen, all) = (0, wanted.len() as u64);
     let mut intake = Intake::new(spool);
-    let mut stopped = Ok(());
+    let mut halted = Ok(());
     read(spool, |name, entry, accepted| {
         if !wanted.contains(name) {
             return ControlFlow::Continue(());
@@ -147,21 +147,39 @@ pub fn accept(
         if accepted {
             intake.done.duplicates += 1;
         } else {
-            stopped = intake.take(name, entry, gate);
+            halted = intake.take(name, entry, gate);
         }
-        if stopped.is_ok() && tell(seen, all).is_break() {
-            stopped = Err(NotAll::BrokenOff);
+        if halted.is_ok() && tell(seen, all).is_break() {
+            halted = Err(Halt::NobodyWaits);
         }
-        match stopped {
+        match halted {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
     })?;
-    // Also of what was cut short: what is durable is noted.
-    let mut done = intake.finish()?;
-    stopped?;
-    done.gone = all.saturating_sub(seen);
-    Ok(done)
+    // Also when it was cut short: what is durable is noted, and counts.
+    let settled = intake.settle();
+    intake.note()?;
+    let mut done = intake.done;
+    match halted.and(settled) {
+        Ok(()) => {
+            done.gone = all.saturating_sub(seen);
+            Ok(done)
+        }
+        Err(Halt::Ledger(why)) => Err(why.into()),
+        Err(Halt::NobodyWaits) => Err(NotAll::BrokenOff),
+        Err(Halt::Spool(why)) => Err(NotAll::Spool {
+            why,
+            so_far: done.new + done.duplicates,
+        }),
+    }
+}
+
+/// Why it goes no further.
+enum Halt {
+    Ledger(io::Error),
+    Spool(AppendError),
+    NobodyWaits,
 }
 
 /// Callbacks on their way into the spool.
@@ -182,7 +200,7 @@ impl Intake {
         }
     }
 
-    fn take(&mut self, name: &str, entry: Entry, gate: &dyn Gate) -> Result<(), NotAll> {
+    fn take(&mut self, name: &str, entry: Entry, gate: &dyn Gate) -> Result<(), Halt> {
         let passed = match gate.judge(&entry) {
             Ok(passed) => passed,
             Err(why) => {
@@ -217,34 +235,34 @@ impl Intake {
         passed: Passed,
         envelope: &Envelope,
         gate: &dyn Gate,
-    ) -> Result<Receipt, NotAll> {
+    ) -> Result<Receipt, Halt> {
         for _ in 0..TRIES {
             match gate.submit(passed, envelope.clone()) {
                 Ok(receipt) => return Ok(receipt),
                 Err(AppendError::Overloaded) => {}
-                Err(why) => return Err(self.ended(why)),
+                Err(why) => return Err(Halt::Spool(why)),
             }
             self.settle()?;
             // Nothing tells when there is room.
             thread::park_timeout(PAUSE);
         }
-        Err(self.ended(AppendError::Overloaded))
+        Err(Halt::Spool(AppendError::Overloaded))
     }
 
     /// Waits until what was handed over is durable.
-    fn settle(&mut self) -> Result<(), NotAll> {
+    fn settle(&mut self) -> Result<(), Halt> {
         for (name, receipt) in std::mem::take(&mut self.waiting) {
             match receipt.wait() {
                 Ok(durable) => match durable.how() {
                     How::New => self.done.new += 1,
                     How::Duplicate => self.done.duplicates += 1,
                 },
-                Err(why) => return Err(self.ended(why)),
+                Err(why) => return Err(Halt::Spool(why)),
             }
             self.to_note.push(name);
         }
         if self.to_note.len() >= NOTED_AFTER {
-            self.note()?;
+            self.note().map_err(Halt::Ledger)?;
         }
         Ok(())
     }
@@ -254,18 +272,6 @@ impl Intake {
             return Ok(());
         }
         mark_accepted(&self.spool, &std::mem::take(&mut self.to_note))
-    }
-
-    const fn ended(&self, why: AppendError) -> NotAll {
-        let so_far = self.done.new + self.done.duplicates;
-        NotAll::Spool { why, so_far }
-    }
-
-    fn finish(mut self) -> Result<Reverified, NotAll> {
-        let settled = self.settle();
-        self.note()?;
-        settled?;
-        Ok(self.done)
     }
 }
 

@@ -193,6 +193,13 @@ impl Relay {
         process.memory()
     }
 
+    /// The most that it has held, in bytes.
+    #[track_caller]
+    pub fn memory_peak(&self) -> u64 {
+        let process = self.process.as_ref().expect("the relay was started");
+        process.memory_peak()
+    }
+
     /// A client of its front door.
     pub fn client(&self) -> Client {
         Client::new(self.http.address())
