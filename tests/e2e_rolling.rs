@@ -122,7 +122,7 @@ fn a_rolling_restart_answers_nothing_but_200_and_loses_nothing() {
         .map(|_| {
             let mut relay = Relay::new(binary, &broker.bootstrap(), &topics)
                 // Long enough for every sender to come by once more and be told to connect anew.
-                .set("drain.delay", "\"2s\"");
+                .set("drain.delay", "\"1500ms\"");
             relay.start();
             Mutex::new(relay)
         })

@@ -8,6 +8,7 @@ pub mod log;
 mod moment;
 mod output;
 mod place;
+mod plan;
 mod progress;
 mod prove;
 mod quarantine;
@@ -66,6 +67,7 @@ enum Command {
     Quarantine(quarantine::Args),
     Tail(tail::Args),
     Prove(prove::Args),
+    Plan(plan::Args),
 }
 
 /// Runs the relay. It starts, is ready and accepts with Kafka down.
@@ -127,6 +129,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Prove(args) => prove::run(&args),
+        Command::Plan(args) => plan::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,13 @@ use super::{
 };
 use crate::config::Flags;
 use rdkafka::error::RDKafkaErrorCode as Code;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Brokers show what they have created within a second; busy ones may take longer.
+const APPEARS_WITHIN: Duration = Duration::from_secs(15);
 
 /// Looks after the topics that the settings name.
 #[derive(Debug, clap::Args)]
@@ -61,7 +68,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     let cluster = Cluster::connect(&loaded.config.kafka)?;
     cluster.brokers()?;
-    let mut failed = 0;
+    let (mut failed, mut created) = (0, Vec::new());
     for (name, purpose) in needed(&loaded.config) {
         let facts = cluster.topic(&name)?;
         let line = match facts.error {
@@ -71,7 +78,10 @@ pub(super) fn run(args: &Args) -> Outcome {
             ),
             Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => {
                 match cluster.create(&wanted(create, &name, purpose)) {
-                    Ok(false) => format!("{name}: created"),
+                    Ok(false) => {
+                        created.push(name.clone());
+                        format!("{name}: created")
+                    }
                     Ok(true) => format!("{name}: exists, left as it is"),
                     Err(why) => {
                         failed += 1;
@@ -86,12 +96,31 @@ pub(super) fn run(args: &Args) -> Outcome {
         };
         print(&format!("{line}\n"))?;
     }
+    for name in &created {
+        if !appears(&cluster, name)? {
+            eprintln!("warning: {name}: created, but the brokers don't show it yet");
+        }
+    }
     match failed {
         0 => Ok(()),
         n => Err(Failure::Failed(format!(
             "{n} topic(s) could not be created"
         ))),
     }
+}
+
+/// Waits until the brokers show a topic that they have created, which takes them a moment: whoever is told that it is there
+/// finds it. False if they don't in good time.
+fn appears(cluster: &Cluster, name: &str) -> Result<bool, Failure> {
+    let asked_since = Instant::now();
+    while asked_since.elapsed() < APPEARS_WITHIN {
+        if cluster.topic(name)?.error.is_none() {
+            return Ok(true);
+        }
+        // Nobody unparks a command: this is the pause between two questions.
+        thread::park_timeout(Duration::from_millis(50));
+    }
+    Ok(false)
 }
 
 /// The checkpoint topic has one partition and is compacted, whatever is said for the others.
