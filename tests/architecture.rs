@@ -38,6 +38,9 @@ const PURE: &[&str] = &[
     "publish/window.rs",
     "publish/retry.rs",
     "publish/classify.rs",
+    "publish/exact/checkpoint.rs",
+    "publish/exact/decide.rs",
+    "publish/exact/transaction.rs",
     "publish/message.rs",
     "publish/message",
 ];

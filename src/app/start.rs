@@ -262,6 +262,8 @@ impl Life {
             }
             if let Some(sources) = sources.get() {
                 reasons.extend(sources.spool.is_full().then_some("the spool is full"));
+                let stood_down = sources.spool.has_stood_down();
+                reasons.extend(stood_down.then_some("another relay publishes for this spool"));
             }
             reasons
         };

@@ -32,7 +32,7 @@ pub struct Flags {
     /// What a 200 waits for: spool (or kafka, not there yet).
     #[arg(long, value_name = "WHAT")]
     pub ack: Option<String>,
-    /// at-least-once (or exactly-once, not there yet).
+    /// at-least-once, or exactly-once: by Kafka transactions, for readers with read_committed.
     #[arg(long, value_name = "HOW")]
     pub delivery: Option<String>,
     /// text or json [default: text on a terminal, else json].

@@ -59,7 +59,7 @@ settings! {
     BOOTSTRAP_SERVERS = setting("kafka.bootstrap_servers", "--bootstrap-servers", "LIVEBRIDGE_BOOTSTRAP_SERVERS", "127.0.0.1:9092", "the brokers to start from, host:port, comma-separated");
     SPOOL_DIR = setting("spool.dir", "--spool-dir", "LIVEBRIDGE_SPOOL_DIR", "./livebridge-spool", "the directory of the spool (0700, files 0600), on a local disk");
     ACK = setting("ack", "--ack", "LIVEBRIDGE_ACK", "spool", "what a 200 waits for: spool (fsynced on local disk); kafka is not there yet");
-    DELIVERY = setting("delivery", "--delivery", "LIVEBRIDGE_DELIVERY", "at-least-once", "at-least-once; exactly-once is not there yet");
+    DELIVERY = setting("delivery", "--delivery", "LIVEBRIDGE_DELIVERY", "at-least-once", "at-least-once, or exactly-once: records and checkpoint in one Kafka transaction, once per spool within dedup.window for readers with read_committed; needs topics.checkpoint");
     LOG_FORMAT = setting("log.format", "--log-format", "LIVEBRIDGE_LOG_FORMAT", "", "text or json; text on a terminal, else json, when not set");
     LOG_LEVEL = setting("log.level", "--log-level", "RUST_LOG", "info", "trace, debug, info, warn, error or off, or a filter such as info,librdkafka=debug");
     SPOOL_MAX_BYTES = file_only("spool.max_bytes", "10GiB", "all segments together; full (503) when the unsettled bytes reach it; at least 1MiB");

@@ -40,12 +40,6 @@ fn modes(l: &mut Layers<'_>, config: &Config) {
             "\"kafka\" is not there yet in this version; write \"spool\"",
         );
     }
-    if config.delivery == Delivery::ExactlyOnce {
-        l.fault(
-            l.origin(&r::DELIVERY),
-            "\"exactly-once\" is not there yet in this version; write \"at-least-once\"",
-        );
-    }
     if config.ack == Ack::Kafka && config.delivery == Delivery::ExactlyOnce {
         l.fault(
             l.origin(&r::DELIVERY),

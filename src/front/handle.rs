@@ -322,6 +322,6 @@ const fn problem_of(why: AppendError) -> Problem {
     match why {
         AppendError::Full => Problem::Full,
         AppendError::Overloaded => Problem::Overloaded,
-        AppendError::Stopped => Problem::Stopped,
+        AppendError::Stopped | AppendError::StoodDown => Problem::Stopped,
     }
 }

@@ -45,6 +45,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 self.show_blocked(at);
                 Ok(Took::Later(None))
             }
+            Class::Blocked | Class::Retriable | Class::Fatal if self.exact.is_some() => {
+                self.refused_exact(now, at, code)
+            }
             Class::Blocked | Class::Retriable | Class::Fatal => {
                 self.blame(at, code);
                 self.end_shared(now);
@@ -86,7 +89,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// Ends the lane's own producer and decides about the record. True: it is settled, in quarantine.
-    fn judge_alone(
+    pub(super) fn judge_alone(
         &mut self,
         now: Tick,
         at: usize,

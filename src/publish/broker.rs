@@ -2,6 +2,7 @@
 
 use super::{
     classify::Code,
+    exact::{Outcome, Purpose},
     mailbox::{ProducerId, Reports, Ticket},
     message::Message,
 };
@@ -22,6 +23,32 @@ pub trait Broker: Send + 'static {
     /// # Errors
     /// If the properties are no good, or too many producers are still closing.
     fn open(&self, id: ProducerId, reports: Arc<dyn Reports>) -> Result<Self::Producer, OpenError>;
+
+    /// A new transactional producer. Whatever an earlier one with the same purpose has under way ends when this one is
+    /// asked for [`Ask::Prepare`].
+    ///
+    /// # Errors
+    /// As for [`Self::open`]; always, where there are no transactions.
+    fn open_transactional(
+        &self,
+        _id: ProducerId,
+        _reports: Arc<dyn Reports>,
+        _purpose: &Purpose,
+    ) -> Result<Self::Producer, OpenError> {
+        Err(OpenError("it knows no transactions".into()))
+    }
+}
+
+/// What a transactional producer can be asked for. It answers through its [`Reports`], however long that takes; one
+/// question at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Fence whoever else has the same transactional id, then read what was committed under it.
+    Prepare,
+    /// Commit what was enqueued since [`Producer::begin`], of which every report is in.
+    Commit,
+    /// Throw it away.
+    Abort,
 }
 
 /// What became of the wish to enqueue.
@@ -39,6 +66,14 @@ pub enum Enqueued {
 pub trait Producer: Send {
     /// Puts a message behind all others. Never blocks.
     fn enqueue(&self, message: &Message, ticket: Ticket) -> Enqueued;
+
+    /// Begins a transaction, without asking a broker. Only of a transactional producer.
+    fn begin(&self) -> Outcome {
+        Outcome::Unknown
+    }
+
+    /// Asks for something. Returns at once. Only of a transactional producer.
+    fn ask(&self, _ask: Ask) {}
 
     /// Throws away what it holds, lets the last reports come for at most two seconds, says that it is closed, and is
     /// dropped, all on a thread of its own. Returns at once.

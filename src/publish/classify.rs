@@ -140,6 +140,10 @@ codes! {
 impl Code {
     /// The client's queue has no room: feeding stops for a moment.
     pub const QUEUE_FULL: Self = Self(-184);
+    /// Something without a code of its own.
+    pub const FAIL: Self = Self(-196);
+    /// A record had its time; whether it was taken is not known.
+    pub const MSG_TIMED_OUT: Self = Self(-192);
     /// No broker is in reach; the client goes on trying.
     pub const ALL_BROKERS_DOWN: Self = Self(-187);
 

@@ -37,6 +37,7 @@ pub(super) enum Took {
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// Lets every lane that fell behind catch up, then the head cursor go on.
     pub(super) fn feed(&mut self, now: Tick) -> Result<(), Fault> {
+        self.more = false;
         for at in 0..self.lanes.len() {
             self.catch_up(now, at)?;
         }
@@ -78,6 +79,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.hold_back(at, next);
             return Ok(());
         }
+        self.more = true;
         self.wake_at(now);
         Ok(())
     }
@@ -113,6 +115,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             }
         }
         self.pass_attached(self.head.passed());
+        self.more = true;
         self.wake_at(now);
         Ok(())
     }
@@ -134,6 +137,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             Took::Yes => {
                 self.stalled = None;
                 return Ok(true);
+            }
+            // A full transaction holds back everybody, and not for long.
+            Took::Full if self.exact.is_some() => {
+                self.head.hold(next);
+                return Ok(false);
             }
             Took::Full => {
                 let until = *self.stalled.get_or_insert(now) + PATIENCE;
@@ -176,6 +184,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let Some(family) = family_of(next) else {
             return Ok(Took::Yes);
         };
+        let was_committed = self.was_committed(family, seq_of(next));
         let Some(lane) = self.lanes.get_mut(at) else {
             return Ok(Took::Yes);
         };
@@ -201,6 +210,13 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.moved = true;
             return Ok(Took::Yes);
         };
+        if was_committed {
+            lane.window
+                .settled_unsent(family, record.seq, record.accepted_at);
+            self.parts.metrics.found_published(&topic);
+            self.moved = true;
+            return Ok(Took::Yes);
+        }
         let took = match lane.course.way(now) {
             Way::NotBefore(at) => Took::Later(Some(at)),
             Way::Shared => self.send_shared(now, at, &topic, record)?,
@@ -225,9 +241,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let Some(lane) = self.lanes.get_mut(at) else {
             return Ok(Took::Yes);
         };
-        let Shared::Open(_, producer) = &self.shared else {
-            return Ok(Took::Later(None));
-        };
+        if !matches!(self.shared, Shared::Open(..)) {
+            return Ok(self.without_producer());
+        }
         let standing = lane.window.standing(record.envelope.family, record.seq);
         if !lane.window.has_room(standing, record.envelope.body.len()) {
             return Ok(Took::Full);
@@ -236,7 +252,14 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             Ok(message) => message,
             Err(reason) => return self.quarantine(now, at, record, &reason),
         };
-        match producer.enqueue(&message, ticket(record)) {
+        if !self.admit(now, None, record.envelope.body.len())? {
+            return Ok(Took::Full);
+        }
+        let ticket = self.ticket(record);
+        let (Shared::Open(_, producer), Some(lane)) = (&self.shared, self.lanes.get_mut(at)) else {
+            return Ok(self.without_producer());
+        };
+        match producer.enqueue(&message, ticket) {
             Enqueued::Taken => {
                 lane.window.sent(
                     record.envelope.family,
@@ -245,6 +268,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                     record.accepted_at,
                 );
                 lane.course.room_again();
+                self.sent(record.envelope.body.len());
                 Ok(Took::Yes)
             }
             Enqueued::Full => {
@@ -255,63 +279,21 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
     }
 
-    fn send_alone(
-        &mut self,
-        now: Tick,
-        at: usize,
-        topic: &Arc<str>,
-        record: &Record,
-    ) -> Result<Took, Fault> {
-        let Some(lane) = self.lanes.get(at) else {
-            return Ok(Took::Yes);
-        };
-        if lane.solo.in_flight.is_some() {
-            return Ok(Took::Later(None));
-        }
-        let message = match self.parts.render.message(record, topic) {
-            Ok(message) => message,
-            Err(reason) => return self.quarantine_unsent(now, at, record, &reason),
-        };
-        if lane.solo.producer.is_none() {
-            match self.open() {
-                Ok(opened) => {
-                    if let Some(lane) = self.lanes.get_mut(at) {
-                        lane.solo.producer = Some(opened);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, topic = &**topic, "trying again later");
-                    return Ok(self.later(now, at));
-                }
-            }
-        }
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return Ok(Took::Yes);
-        };
-        let Some((_, producer)) = &lane.solo.producer else {
-            return Ok(Took::Later(None));
-        };
-        match producer.enqueue(&message, ticket(record)) {
-            Enqueued::Taken => {
-                lane.window.sent(
-                    record.envelope.family,
-                    record.seq,
-                    record.envelope.body.len(),
-                    record.accepted_at,
-                );
-                lane.solo.in_flight = Some(record.clone());
-                Ok(Took::Yes)
-            }
-            Enqueued::Full => Ok(self.later(now, at)),
-            Enqueued::Refused(code) => self.refused_alone(now, at, record, code),
+    /// In exactly-once a lane needn't go its own way meanwhile: the others wait, too.
+    const fn without_producer(&self) -> Took {
+        if self.exact.is_some() {
+            Took::Full
+        } else {
+            Took::Later(None)
         }
     }
-}
 
-fn ticket(record: &Record) -> Ticket {
-    Ticket {
-        family: record.envelope.family,
-        seq: record.seq,
+    pub(super) fn ticket(&self, record: &Record) -> Ticket {
+        Ticket {
+            family: record.envelope.family,
+            seq: record.seq,
+            transaction: self.transaction(),
+        }
     }
 }
 

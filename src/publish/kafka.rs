@@ -4,11 +4,13 @@
 //! `FutureProducer` reorders when its queue is full.
 
 use super::{
-    broker::{Broker, Enqueued, OpenError, Producer},
+    broker::{Ask, Broker, Enqueued, OpenError, Producer},
     classify::Code,
     client_log::ClientLog,
+    exact::{Clerk, Outcome, Purpose, Reader, judge},
     mailbox::{ProducerId, Report, Reports, Ticket},
     message::Message,
+    properties::{reading, transactional},
 };
 use rdkafka::{
     ClientConfig, ClientContext,
@@ -21,6 +23,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::SyncSender,
     },
     thread,
     time::{Duration, Instant},
@@ -58,14 +61,51 @@ impl Broker for Kafka {
     type Producer = KafkaProducer;
 
     fn open(&self, id: ProducerId, reports: Arc<dyn Reports>) -> Result<KafkaProducer, OpenError> {
+        let (producer, _) = self.polled(id, reports, &self.config)?;
+        Ok(producer)
+    }
+
+    fn open_transactional(
+        &self,
+        id: ProducerId,
+        reports: Arc<dyn Reports>,
+        purpose: &Purpose,
+    ) -> Result<KafkaProducer, OpenError> {
+        let config = transactional(&self.config, &purpose.transactional_id());
+        let (mut producer, client) = self.polled(id, Arc::clone(&reports), &config)?;
+        let clerk = Clerk::new(id, client, reports, self.reader(purpose))
+            .start()
+            .map_err(|e| OpenError(format!("no thread for it: {e}")))?;
+        producer.clerk = Some(clerk);
+        Ok(producer)
+    }
+}
+
+impl Kafka {
+    fn reader(&self, purpose: &Purpose) -> Reader {
+        Reader {
+            config: reading(&self.config),
+            log: Arc::clone(&self.log),
+            topic: Arc::clone(&purpose.topic),
+            spool_id: purpose.spool_id.clone(),
+            runs: purpose.runs.clone(),
+        }
+    }
+
+    /// A producer with a thread that polls it.
+    fn polled(
+        &self,
+        id: ProducerId,
+        reports: Arc<dyn Reports>,
+        config: &ClientConfig,
+    ) -> Result<(KafkaProducer, Arc<BaseProducer<Context>>), OpenError> {
         let alive = Alive::one_more(&self.alive)?;
         let context = Context {
             id,
             reports: Arc::clone(&reports),
             log: Arc::clone(&self.log),
         };
-        let client: BaseProducer<Context> = self
-            .config
+        let client: BaseProducer<Context> = config
             .create_with_context(context)
             .map_err(|e| OpenError(e.to_string()))?;
         let client = Arc::new(client);
@@ -81,10 +121,12 @@ impl Broker for Kafka {
             .name("livebridge-kafka".into())
             .spawn(move || poller.run())
             .map_err(|e| OpenError(format!("no thread for it: {e}")))?;
-        Ok(KafkaProducer {
-            client: Some(client),
+        let producer = KafkaProducer {
+            client: Some(Arc::clone(&client)),
             closing,
-        })
+            clerk: None,
+        };
+        Ok((producer, client))
     }
 }
 
@@ -113,6 +155,8 @@ impl Drop for Alive {
 pub struct KafkaProducer {
     client: Option<Arc<BaseProducer<Context>>>,
     closing: Arc<AtomicBool>,
+    /// Of a transactional one.
+    clerk: Option<SyncSender<Ask>>,
 }
 
 impl std::fmt::Debug for KafkaProducer {
@@ -146,6 +190,24 @@ impl Producer for KafkaProducer {
                 Code::QUEUE_FULL => Enqueued::Full,
                 code => Enqueued::Refused(code),
             },
+        }
+    }
+
+    fn begin(&self) -> Outcome {
+        let Some(client) = &self.client else {
+            return Outcome::Unknown;
+        };
+        let (outcome, trouble) = judge(client.begin_transaction());
+        if let Some(trouble) = trouble {
+            tracing::debug!(trouble, "no transaction can begin");
+        }
+        outcome
+    }
+
+    fn ask(&self, ask: Ask) {
+        if let Some(clerk) = &self.clerk {
+            // The clerk answers each question before the next is put to it: there is always room.
+            let _ = clerk.try_send(ask);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{
     broker::Producer,
     classify::{Class, Code},
+    exact::{BYTES_MAX, RECORDS_MAX},
     mailbox::ProducerId,
     plan::{Course, Route, Tick, routes},
     properties::{Queue, message_max_bytes},
@@ -35,6 +36,8 @@ pub(super) struct Plan {
     pub(super) queue: Queue,
     /// Of the jitter: by chance, but for simulations.
     pub(super) seed: u64,
+    /// Where checkpoints go; none in at-least-once.
+    pub(super) checkpoint: Option<Arc<str>>,
 }
 
 impl Plan {
@@ -56,6 +59,26 @@ impl Plan {
             queue,
             // Without chance the waits are only not spread.
             seed: getrandom::u64().unwrap_or_default(),
+            checkpoint: None,
+        }
+    }
+
+    /// The same for exactly-once: one transaction at a time is under way, which any lane may fill.
+    pub(super) fn exact(topics: &Topics, body_bytes: usize) -> Self {
+        let limits = Limits {
+            records: RECORDS_MAX,
+            bytes: BYTES_MAX.max(message_max_bytes(body_bytes)),
+            span: RECORDS_MAX * SPAN,
+        };
+        let queue = Queue {
+            records: 2 * limits.records,
+            bytes: 2 * limits.bytes,
+        };
+        Self {
+            limits,
+            queue,
+            checkpoint: Some(topics.checkpoint.as_str().into()),
+            ..Self::new(topics, body_bytes)
         }
     }
 

@@ -6,6 +6,7 @@
 
 use super::{
     classify::{Class, Code},
+    exact::{Found, Outcome},
     plan::Tick,
 };
 use crate::{callback::names::Family, spool::Seq};
@@ -27,8 +28,10 @@ pub struct ProducerId(pub u64);
 pub struct Ticket {
     /// The record's family, which says the lane.
     pub family: Family,
-    /// Its number.
+    /// Its number; 0 for the checkpoint of a transaction.
     pub seq: Seq,
+    /// The transaction that it is in; 0 if it is in none.
+    pub transaction: u64,
 }
 
 /// What became of a record that was enqueued.
@@ -42,6 +45,19 @@ pub struct Report {
     pub result: Result<(), Code>,
 }
 
+/// The answer of a transactional producer to what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// No one else can commit any more, and this is what was committed.
+    Ready(Box<Found>),
+    /// It could not be made ready. True: it may be asked again; false: it is of no use.
+    NotReady(bool),
+    /// What became of a commit.
+    Commit(Outcome),
+    /// What became of an abort.
+    Abort(Outcome),
+}
+
 /// Takes what producers have to say. Called on their threads; must not block for long.
 pub trait Reports: Send + Sync + 'static {
     /// A record was acked, or failed.
@@ -50,6 +66,8 @@ pub trait Reports: Send + Sync + 'static {
     fn trouble(&self, producer: ProducerId, code: Code, reason: &str);
     /// A closing producer has said all that it will ever say.
     fn closed(&self, producer: ProducerId);
+    /// A transactional producer answers; with a text for people if something is wrong.
+    fn answer(&self, _producer: ProducerId, _answer: Answer, _trouble: Option<String>) {}
 }
 
 /// What has arrived since the last look.
@@ -63,6 +81,8 @@ pub struct Mail {
     pub trouble: Option<(Code, String)>,
     /// Producers that are done for, as they say themselves: a report of each record may never come.
     pub fatal: Vec<(ProducerId, Code)>,
+    /// Of transactional producers.
+    pub answers: Vec<(ProducerId, Answer)>,
     /// Stop, at the latest after this much time.
     pub stop_within: Option<Duration>,
 }
@@ -190,6 +210,15 @@ impl Reports for Mailbox {
     fn closed(&self, producer: ProducerId) {
         self.put(true, |mail| mail.closed.push(producer));
     }
+
+    fn answer(&self, producer: ProducerId, answer: Answer, trouble: Option<String>) {
+        self.put(true, |mail| {
+            mail.answers.push((producer, answer));
+            if let Some(text) = trouble {
+                mail.trouble = Some((Code::FAIL, text));
+            }
+        });
+    }
 }
 
 #[cfg(test)]
@@ -203,6 +232,7 @@ mod tests {
             ticket: Ticket {
                 family: Family::Recording,
                 seq: Seq(seq),
+                transaction: 0,
             },
             result: Ok(()),
         }

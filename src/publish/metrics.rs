@@ -25,6 +25,7 @@ pub struct Metrics {
     partitions_changed: IntCounterVec,
     end_to_end: Histogram,
     oldest_pending: Gauge,
+    stood_down: IntGauge,
     pending: IntGauge,
 }
 
@@ -131,6 +132,13 @@ impl Metrics {
                     "When the oldest record that isn't settled was accepted; 0 when there is none.",
                 )?,
             )?,
+            stood_down: plain(
+                registry,
+                IntGauge::new(
+                    "livebridge_stood_down",
+                    "1 while another relay publishes from a copy of this spool, so that this one does nothing.",
+                )?,
+            )?,
             pending,
         };
         metrics.at_zero();
@@ -168,12 +176,21 @@ impl Metrics {
     }
 
     pub(super) fn published(&self, topic: &str, took: Duration) {
+        self.found_published(topic);
+        self.end_to_end.observe(took.as_secs_f64());
+    }
+
+    /// Published by an earlier run, which had no time to note it.
+    pub(super) fn found_published(&self, topic: &str) {
         let counter = self.published.iter().find(|(known, _)| known == topic);
         if let Some((_, counter)) = counter {
             counter.inc();
         }
-        self.end_to_end.observe(took.as_secs_f64());
         self.pending.dec();
+    }
+
+    pub(super) fn stood_down(&self, stood_down: bool) {
+        self.stood_down.set(stood_down.into());
     }
 
     pub(super) fn replayed(&self, topic: &str) {

@@ -14,11 +14,14 @@
 //! a cursor of its own: a topic that is blocked for hours costs disk, not memory, and holds back nobody else.
 
 pub mod again;
+mod alone;
 mod aside;
 pub mod broker;
 pub mod classify;
 pub mod client_log;
 mod copies;
+mod ending;
+pub mod exact;
 mod feed;
 pub mod kafka;
 mod lane;
@@ -45,7 +48,7 @@ pub use status::Status;
 use crate::{
     clock::Clock,
     config,
-    config::Config,
+    config::{Config, Delivery},
     spool::{Outlet, Reason, Record},
 };
 use broker::Broker;
@@ -77,6 +80,8 @@ pub struct Settings {
     pub body_bytes: usize,
     /// How a record becomes a message.
     pub rendering: Rendering,
+    /// Whether each record is published once, or at least once.
+    pub delivery: Delivery,
 }
 
 impl From<&Config> for Settings {
@@ -86,6 +91,7 @@ impl From<&Config> for Settings {
             kafka: config.kafka.clone(),
             body_bytes: config.limits.body_bytes,
             rendering: Rendering::new(config),
+            delivery: config.delivery,
         }
     }
 }
@@ -173,7 +179,10 @@ pub fn spawn<O: Outlet>(
     clock: Arc<dyn Clock>,
     metrics: Metrics,
 ) -> Result<JoinHandle<Result<Left, Fault>>, Fault> {
-    let plan = Plan::new(&settings.topics, settings.body_bytes);
+    let plan = match settings.delivery {
+        Delivery::AtLeastOnce => Plan::new(&settings.topics, settings.body_bytes),
+        Delivery::ExactlyOnce => Plan::exact(&settings.topics, settings.body_bytes),
+    };
     let client = properties::client_config(&settings.kafka, settings.body_bytes, plan.queue);
     let mailbox = Arc::clone(&handle.mailbox);
     let log = Arc::new(ClientLog::default());

@@ -164,6 +164,59 @@ pub fn client_config(kafka: &config::Kafka, body_bytes: usize, queue: Queue) -> 
     client
 }
 
+/// What a transaction may take before the coordinator aborts it: an orphan holds back its readers that long.
+const TRANSACTION_TIMEOUT_MS: &str = "15000";
+
+/// The same for the transactional producer of exactly-once.
+#[must_use]
+pub fn transactional(client: &ClientConfig, transactional_id: &str) -> ClientConfig {
+    let mut client = client.clone();
+    // Left unset, it follows the transaction's: a record that had its time aborts it, and is sent again.
+    client.remove("message.timeout.ms");
+    client.set("transactional.id", transactional_id);
+    client.set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
+    // Each transaction waits for its reports twice.
+    send_at_once(&mut client);
+    if client.get("topic.metadata.propagation.max.ms") == Some("10000") {
+        // While one topic is looked for, nobody's records are committed.
+        client.set("topic.metadata.propagation.max.ms", "1000");
+    }
+    client
+}
+
+/// The properties of a consumer that talks to the same brokers in the same way.
+#[must_use]
+pub fn reading(client: &ClientConfig) -> ClientConfig {
+    let mut client = client.clone();
+    for name in PRODUCERS_OWN {
+        client.remove(name);
+    }
+    client
+        .set("group.id", "livebridge-checkpoint")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true");
+    client
+}
+
+/// Ours that mean nothing to a consumer, which would say so in the log.
+const PRODUCERS_OWN: &[&str] = &[
+    "compression.codec",
+    "queue.buffering.max.ms",
+    "topic.metadata.propagation.max.ms",
+    "enable.idempotence",
+    "enable.gapless.guarantee",
+    "max.in.flight.requests.per.connection",
+    "acks",
+    "message.timeout.ms",
+    "retries",
+    "queuing.strategy",
+    "partitioner",
+    "delivery.report.only.error",
+    "queue.buffering.max.messages",
+    "queue.buffering.max.kbytes",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +273,27 @@ mod tests {
             let free = FREE.iter().any(|(free, _)| free == name);
             assert_eq!(refused, !free, "{name}");
         }
+    }
+
+    #[test]
+    fn s4_9_a_transaction_has_fifteen_seconds_and_its_records_no_time_of_their_own() {
+        let client = transactional(&with(&[]), "livebridge-1");
+        assert_eq!(client.get("transaction.timeout.ms"), Some("15000"));
+        assert_eq!(client.get("message.timeout.ms"), None);
+        assert_eq!(client.get("queue.buffering.max.ms"), Some("0"));
+        client
+            .create::<rdkafka::producer::BaseProducer>()
+            .expect("librdkafka takes the properties");
+        for name in ["transactional.id", "transaction.timeout.ms"] {
+            assert!(refused_property(name).is_some());
+        }
+    }
+
+    #[test]
+    fn a_consumer_takes_what_is_left_of_a_producers_properties() {
+        reading(&with(&[("security.protocol", "plaintext")]))
+            .create::<rdkafka::consumer::BaseConsumer>()
+            .expect("librdkafka takes the properties");
     }
 
     #[test]

@@ -4,10 +4,11 @@
 //! broker that fails as its seed says. `feed` is its other half: reading, sending, setting aside.
 
 use super::{
-    Fault, Left,
+    Fault,
     broker::Broker,
     classify::Code,
     copies::Copies,
+    exact::Exact,
     lane::{Feed, Lane, Plan},
     mailbox::{Mail, ProducerId, Report, Reports, Ticket},
     message::Message,
@@ -80,12 +81,28 @@ pub(super) struct Publisher<O: Outlet, B: Broker, R> {
     /// Ticks so far: the status is worth a look when it has changed.
     pub(super) ticks: u64,
     pub(super) kafka: status::Kafka,
+    /// None in at-least-once.
+    pub(super) exact: Option<Exact>,
+    /// The feed broke off with something left to read.
+    pub(super) more: bool,
     stop_at: Option<Tick>,
 }
 
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn new(plan: Plan, parts: Parts<O, B, R>) -> Self {
         let settled = parts.outlet.settled_at_start();
+        let rival = parts.outlet.rival();
+        parts.metrics.stood_down(rival.is_some());
+        if let Some(rival) = &rival {
+            tracing::error!(
+                rival,
+                "this spool has stood down for another relay: nothing is taken or published until `livebridge spool adopt`"
+            );
+        }
+        // Whoever has stood down stays so, in whatever mode.
+        let topic = plan.checkpoint.clone();
+        let topic = topic.or_else(|| rival.as_ref().map(|_| Arc::default()));
+        let exact = topic.map(|topic| Exact::new(topic, settled, rival));
         let mut lanes: Vec<Lane<O::Cursor, B::Producer>> = plan
             .routes
             .into_iter()
@@ -115,6 +132,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             tick_at: Tick::ZERO,
             ticks: 0,
             stop_at: None,
+            exact,
+            more: false,
             kafka: status::Kafka::default(),
         }
     }
@@ -125,49 +144,21 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         self.take_mail(now, mail)?;
         self.tend_shared(now);
         self.tend_solos(now)?;
-        self.feed(now)?;
+        if !self.has_stood_down() {
+            self.feed(now)?;
+            if self.take_deferred() {
+                self.feed(now)?;
+            }
+            self.tend_exact(now)?;
+        }
         self.tick(now)?;
         if let Some(stop_at) = self.stop_at {
-            if now >= stop_at || self.is_empty() {
+            if now >= stop_at || self.is_empty() || self.has_stood_down() {
                 return Ok(Step::Stop);
             }
             self.wake_at(stop_at);
         }
         Ok(Step::Wait(self.wake))
-    }
-
-    /// The last checkpoint, and the end of all producers. [`Self::closing`] says when they are done.
-    pub(super) fn close(&mut self, now: Tick) -> Result<(), Fault> {
-        self.checkpoint()?;
-        self.end_shared(now);
-        for lane in &mut self.lanes {
-            lane.solo.close();
-        }
-        Ok(())
-    }
-
-    /// Acks that still come while the producers close are worth having.
-    pub(super) fn closing(&mut self, now: Tick, mail: Mail) -> Result<Option<Tick>, Fault> {
-        for report in mail.reports {
-            if self.is_shared(report.producer) && report.result.is_ok() {
-                self.acked(report.ticket);
-            }
-        }
-        match self.shared {
-            Shared::Closing { id, until } if now < until && !mail.closed.contains(&id) => {
-                Ok(Some(until))
-            }
-            _ => {
-                self.checkpoint()?;
-                Ok(None)
-            }
-        }
-    }
-
-    pub(super) fn left(&self) -> Left {
-        Left {
-            records: self.parts.metrics.pending(),
-        }
     }
 
     pub(super) fn status(&self) -> status::Status {
@@ -178,14 +169,19 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             Shared::Closing { .. } => status::Producer::Closing,
             Shared::Waiting { .. } => status::Producer::Waiting,
         };
+        let exact = self.exact.as_ref();
         status::Status {
             kafka,
+            exactly_once: exact.map(|exact| exact.standing(self.parts.outlet.spool_id())),
             lanes: self.lanes.iter().map(|lane| lane.status(end)).collect(),
         }
     }
 
     /// How far everything is settled. Never goes back.
     pub(super) fn settled(&self) -> Settled {
+        if let Some(exact) = &self.exact {
+            return exact.committed;
+        }
         let mut settled = self.written;
         for lane in &self.lanes {
             lane.window.report(&mut settled);
@@ -197,10 +193,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         self.wake = Some(self.wake.map_or(at, |other| other.min(at)));
     }
 
-    /// Everything durable is settled.
-    fn is_empty(&self) -> bool {
-        self.head.passed() >= self.parts.outlet.durable_end()
-            && self.lanes.iter().all(Lane::is_idle)
+    /// Whether it was asked to stop.
+    pub(super) const fn is_stopping(&self) -> bool {
+        self.stop_at.is_some()
     }
 
     pub(super) fn lane_of(&self, family: Family) -> usize {
@@ -209,7 +204,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         at.unwrap_or_default()
     }
 
-    fn take_mail(&mut self, now: Tick, mail: Mail) -> Result<(), Fault> {
+    pub(super) fn take_mail(&mut self, now: Tick, mail: Mail) -> Result<(), Fault> {
         if let Some(within) = mail.stop_within {
             let at = now + within;
             self.stop_at = Some(self.stop_at.map_or(at, |other| other.min(at)));
@@ -231,10 +226,13 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         for id in mail.closed {
             self.closed(now, id)?;
         }
+        for (id, answer) in mail.answers {
+            self.answered(now, id, answer)?;
+        }
         Ok(())
     }
 
-    fn is_shared(&self, id: ProducerId) -> bool {
+    pub(super) fn is_shared(&self, id: ProducerId) -> bool {
         match self.shared {
             Shared::Open(shared, _) | Shared::Closing { id: shared, .. } => shared == id,
             Shared::Waiting { .. } => false,
@@ -242,6 +240,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     fn take_report(&mut self, now: Tick, report: Report) -> Result<(), Fault> {
+        if self.exact.is_some() {
+            return self.take_exact_report(now, report);
+        }
         if self.is_shared(report.producer) {
             match report.result {
                 Ok(()) => {
@@ -274,7 +275,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
 
     /// A producer said that it is done for, maybe before it said what became of its records.
     fn died(&mut self, now: Tick, id: ProducerId, code: Code) {
-        if self.is_shared(id) {
+        // What is asked is answered, and the answer says more.
+        if self.is_shared(id) && !self.is_asking() {
             self.end_shared(now);
         }
         for lane in &mut self.lanes {
@@ -297,7 +299,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// An ack: the only way to be published.
-    fn acked(&mut self, ticket: Ticket) {
+    pub(super) fn acked(&mut self, ticket: Ticket) {
         let at = self.lane_of(ticket.family);
         let now = self.parts.clock.now();
         self.kafka.reachable = Some(true);

@@ -16,6 +16,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// Opens the next producer when it is time, and gives up waiting for one that doesn't end.
     pub(super) fn tend_shared(&mut self, now: Tick) {
         match self.shared {
+            _ if self.has_stood_down() => {}
             Shared::Open(..) => {}
             Shared::Closing { until, .. } if now >= until => self.shared_ended(now),
             Shared::Closing { until, .. } => self.wake_at(until),
@@ -54,8 +55,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn open(&mut self) -> Result<(ProducerId, B::Producer), OpenError> {
         self.producers += 1;
         let id = ProducerId(self.producers);
-        let reports = Arc::clone(&self.parts.reports);
-        let producer = self.parts.broker.open(id, reports)?;
+        let producer = if self.exact.is_some() {
+            self.open_exact(id)?
+        } else {
+            let reports = Arc::clone(&self.parts.reports);
+            self.parts.broker.open(id, reports)?
+        };
         Ok((id, producer))
     }
 
@@ -70,6 +75,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.moved = true;
             producer.close();
             self.wake_at(until);
+            self.is_off();
         }
     }
 
@@ -78,7 +84,13 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         self.moved = true;
         self.kafka.rebuilds += 1;
         self.parts.metrics.rebuilt();
-        for at in 0..self.lanes.len() {
+        // In exactly-once the checkpoint in Kafka says what is due again.
+        let lanes = if self.exact.is_some() {
+            0
+        } else {
+            self.lanes.len()
+        };
+        for at in 0..lanes {
             let Some(lane) = self.lanes.get_mut(at) else {
                 continue;
             };

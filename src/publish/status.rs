@@ -1,6 +1,6 @@
 //! What `/status` shows of the publisher: a snapshot, without bodies and without secrets.
 
-use super::plan::Mode;
+use super::{exact::Standing, plan::Mode};
 use serde::Serialize;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +11,9 @@ pub struct Status {
     pub kafka: Kafka,
     /// One a topic; families that are `off` have one without a topic.
     pub lanes: Vec<Lane>,
+    /// None in at-least-once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exactly_once: Option<Standing>,
 }
 
 /// The shared producer.

@@ -221,6 +221,46 @@ impl Window {
         }
     }
 
+    /// The same as if everything sent were settled.
+    pub fn report_with_sent(&self, settled: &mut Settled) {
+        for track in &self.tracks {
+            let mut slots = track.slots.iter();
+            let through = match slots.find(|slot| slot.state == State::Due) {
+                Some(first) => Seq(first.seq.0.saturating_sub(1)),
+                None => self.passed,
+            };
+            settled.advance(track.family, through.max(track.settled));
+        }
+    }
+
+    /// Of what was sent, some is settled, the rest is due again. Calls `published` with when each of the settled ones was
+    /// accepted.
+    pub fn resolve(
+        &mut self,
+        is_settled: impl Fn(Family, Seq) -> bool,
+        mut published: impl FnMut(Millis),
+    ) {
+        for track in &mut self.tracks {
+            for slot in track.slots.iter_mut().filter(|s| s.state == State::Sent) {
+                if is_settled(track.family, slot.seq) {
+                    slot.state = State::Done;
+                    published(slot.accepted_at);
+                } else {
+                    slot.state = State::Due;
+                }
+            }
+        }
+        self.sent = 0;
+        self.sent_bytes = 0;
+        for family in self.families() {
+            self.advance(family);
+        }
+    }
+
+    fn families(&self) -> Vec<Family> {
+        self.tracks.iter().map(|track| track.family).collect()
+    }
+
     fn meet(&mut self, family: Family, seq: Seq, bytes: usize, accepted_at: Millis, state: State) {
         let slot = Slot {
             seq,

@@ -71,6 +71,9 @@ pub enum AppendError {
     /// The writer has ended.
     #[error("the spool has stopped")]
     Stopped,
+    /// Another run publishes for this spool.
+    #[error("another relay publishes from a copy of this spool")]
+    StoodDown,
 }
 
 /// A callback that waits for its receipt.
@@ -119,6 +122,7 @@ pub struct Appender {
     queue: mpsc::Sender<Append>,
     bytes: Arc<Semaphore>,
     full: Arc<AtomicBool>,
+    stood_down: Arc<AtomicBool>,
 }
 
 impl Appender {
@@ -127,10 +131,17 @@ impl Appender {
         records: usize,
         bytes: usize,
         full: Arc<AtomicBool>,
+        stood_down: Arc<AtomicBool>,
     ) -> (Self, mpsc::Receiver<Append>) {
         let (queue, waiting) = mpsc::channel(records);
         let bytes = Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS)));
-        (Self { queue, bytes, full }, waiting)
+        let appender = Self {
+            queue,
+            bytes,
+            full,
+            stood_down,
+        };
+        (appender, waiting)
     }
 
     /// Makes a callback durable. Dropping the future changes nothing: the record is kept and sent.
@@ -149,13 +160,16 @@ impl Appender {
     /// Hands a callback to the writer, which keeps it whatever becomes of the receipt.
     ///
     /// # Errors
-    /// At once, if the queue is full or the writer has ended.
+    /// At once, if the queue is full, the writer has ended, or the spool has stood down.
     pub fn submit(
         &self,
         ce_id: CeId,
         event: EventName,
         envelope: Envelope,
     ) -> Result<Receipt, AppendError> {
+        if self.stood_down.load(Ordering::Acquire) {
+            return Err(AppendError::StoodDown);
+        }
         let cost = u32::try_from(envelope.body.len().max(1)).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes)
             .try_acquire_many_owned(cost)
@@ -208,7 +222,7 @@ pub(crate) mod fake {
 
     impl FakeWriter {
         pub(crate) fn new(records: usize, bytes: usize) -> (Appender, Self) {
-            let (appender, waiting) = Appender::new(records, bytes, Arc::default());
+            let (appender, waiting) = Appender::new(records, bytes, Arc::default(), Arc::default());
             let last = Seq(0);
             (appender, Self { waiting, last })
         }

@@ -2,7 +2,8 @@
 //! random name of a run.
 
 use super::{
-    disk::{Dir, Disk, read_all, write_whole},
+    disk::{Dir, Disk, RealDisk, read_all, write_whole},
+    lineage,
     segment::Instance,
 };
 use std::{
@@ -82,10 +83,65 @@ pub(in crate::spool) fn spool_id(disk: &dyn Disk) -> io::Result<String> {
     }
 }
 
+/// A spool that had stood down and has a name of its own now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    /// The name that it shares no more.
+    pub before: String,
+    /// Its name from now on.
+    pub now: String,
+    /// The run that it had stood down for.
+    pub rival: String,
+}
+
+/// Gives a spool that has stood down a new name, so that the next run publishes what it alone holds.
+///
+/// # Errors
+/// In words: if there is no spool that has stood down, a process has it, or the disk fails. It may be called again.
+pub fn adopt(dir: &Path) -> Result<Adopted, String> {
+    let shown = dir.display();
+    if !dir.join(NAME).is_file() {
+        return Err(format!("there is no spool in {shown}"));
+    }
+    let failed = |e: io::Error| format!("the spool {shown}: {e}");
+    let _lock = Lock::take(dir).map_err(failed)?.ok_or_else(|| {
+        format!("the spool {shown} is in use: stop the relay that has it, then adopt it")
+    })?;
+    let disk = RealDisk::new(dir).map_err(failed)?;
+    let before = spool_id(&disk).map_err(failed)?;
+    let Some(rival) = lineage::stood_down(&disk).map_err(failed)? else {
+        return Err(format!(
+            "the spool {shown} has not stood down: there is nothing to adopt, start `serve`"
+        ));
+    };
+    let now = hex::encode(random(&disk).map_err(failed)?);
+    // First the name: with the old one it must not go on.
+    write_whole(&disk, Dir::Root, NAME, &[now.as_bytes(), b"\n"]).map_err(failed)?;
+    lineage::stand_up(&disk).map_err(failed)?;
+    Ok(Adopted { before, now, rival })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::disk::RealDisk;
     use super::*;
+
+    #[test]
+    fn only_a_spool_that_has_stood_down_and_is_at_rest_is_adopted() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(adopt(dir.path()).unwrap_err().contains("no spool"));
+        let disk = RealDisk::new(dir.path()).unwrap();
+        let before = spool_id(&disk).unwrap();
+        assert!(adopt(dir.path()).unwrap_err().contains("not stood down"));
+        lineage::stand_down(&disk, Instance([7; 16])).unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        assert!(adopt(dir.path()).unwrap_err().contains("in use"));
+        drop(lock);
+        let adopted = adopt(dir.path()).unwrap();
+        assert_eq!(adopted.before, before);
+        assert_ne!(adopted.now, before);
+        assert_eq!(spool_id(&disk).unwrap(), adopted.now);
+        assert_eq!(lineage::stood_down(&disk).unwrap(), None);
+    }
 
     #[test]
     fn a_spool_keeps_its_name_and_a_run_gets_a_new_one() {

@@ -8,7 +8,8 @@
 //!
 //! * Formats, pure: `frame`, `envelope`, `segment`, `index`, `checkpoint`.
 //! * Deciding, pure: `scan` (what a crash left), `window` (duplicates), `view` (what is where, and settled).
-//! * Doing, over the `disk` trait: `load`, `recovery`, `writer`, `prepare`, `removal`, `housekeeper`, `cursor`, `quarantine`.
+//! * Doing, over the `disk` trait: `load`, `recovery`, `writer`, `prepare`, `removal`, `housekeeper`, `cursor`, `quarantine`,
+//!   `lineage`.
 //! * Tying: `store`. From outside, reading only: [`look`].
 
 pub mod append;
@@ -23,7 +24,9 @@ mod fullness;
 mod housekeeper;
 mod identity;
 mod index;
+mod lineage;
 mod load;
+mod log_outlet;
 pub mod look;
 mod metrics;
 mod opened;
@@ -49,11 +52,13 @@ mod tests;
 
 pub use append::{AppendError, Appender, Durable, How, Receipt};
 pub use cursor::LogCursor;
-pub use identity::Lock;
+pub use identity::{Adopted, Lock, adopt};
+pub use lineage::{Run, Written};
+pub use log_outlet::LogOutlet;
 pub use opened::{OpenError, Opened, Report, Status, StatusSource, Stopped, Threads};
 pub use outlet::{Cursor, Next, Outlet, QuarantineError, Reason, Settled};
 pub use quarantine::Quarantined;
 pub use record::{CeId, Envelope, Record, Seq};
 pub use segment::Instance;
 pub use select::{About, Selection};
-pub use store::{LogOutlet, Settings, open};
+pub use store::{Settings, open};

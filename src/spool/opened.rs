@@ -1,7 +1,7 @@
 //! What opening a spool gives, and what can go wrong. The pieces go to the door, to the publisher and to whoever
 //! supervises.
 
-use super::{append::Appender, store::LogOutlet};
+use super::{append::Appender, log_outlet::LogOutlet};
 use prometheus::IntGauge;
 use serde::Serialize;
 use std::{
@@ -91,6 +91,8 @@ pub struct Status {
     pub corrupt_records: u64,
     /// The last thing that went wrong and was survived.
     pub last_error: Option<String>,
+    /// The run that publishes in place of this spool, if it has stood down.
+    pub stood_down_for: Option<String>,
 }
 
 /// Hands out the [`Status`].
@@ -99,6 +101,7 @@ pub struct StatusSource {
     pub(in crate::spool) ask: Arc<dyn Fn() -> Status + Send + Sync>,
     pub(in crate::spool) full: Arc<AtomicBool>,
     pub(in crate::spool) quarantine_bytes: Arc<AtomicU64>,
+    pub(in crate::spool) stood_down: Arc<AtomicBool>,
 }
 
 impl StatusSource {
@@ -112,6 +115,12 @@ impl StatusSource {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.full.load(Ordering::Acquire)
+    }
+
+    /// Whether another run publishes in place of this spool, so that it takes nothing. Takes no lock.
+    #[must_use]
+    pub fn has_stood_down(&self) -> bool {
+        self.stood_down.load(Ordering::Acquire)
     }
 }
 

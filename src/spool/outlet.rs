@@ -1,6 +1,10 @@
 //! What the publisher may ask of the spool. The publisher knows no files: it sees this trait, and tests fake it.
 
-use super::record::{Record, Seq};
+use super::{
+    lineage::{Run, Written},
+    record::{Record, Seq},
+    segment::Instance,
+};
 use crate::callback::names::Family;
 use std::io;
 
@@ -119,6 +123,31 @@ pub trait Outlet: Send + 'static {
     /// # Errors
     /// If the disk fails. The run must then end.
     fn checkpoint(&mut self, settled: &Settled) -> io::Result<()>;
+
+    /// The random name of this spool.
+    fn spool_id(&self) -> &str;
+
+    /// The random name of this run.
+    fn instance(&self) -> Instance;
+
+    /// Which run wrote what the log holds, in order.
+    fn written(&self) -> Vec<Written>;
+
+    /// Puts this run on the fsynced list of those that this spool has seen, and returns the list, this run last.
+    ///
+    /// # Errors
+    /// If the disk fails. It may be tried again.
+    fn enlist(&mut self) -> io::Result<Vec<Run>>;
+
+    /// The run that publishes in place of this spool, if it has stood down.
+    fn rival(&self) -> Option<String>;
+
+    /// This spool stands down for another run, fsynced: it takes no new record from now on, nor after a restart.
+    /// `covered` is what that run is known to have, or to have published.
+    ///
+    /// # Errors
+    /// If the disk fails. The run must then end.
+    fn stand_down(&mut self, rival: Instance, covered: &Settled) -> io::Result<()>;
 
     /// Puts a record aside, fsynced. Putting the same record (seq and ce_id) again after a restart is not an error and
     /// not a second entry.

@@ -51,6 +51,16 @@ impl fmt::Debug for Instance {
     }
 }
 
+impl Instance {
+    /// The name in 32 hex digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+}
+
 /// Which segment: its place in the log, and the salt of its checksums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::spool) struct Name {

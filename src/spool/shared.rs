@@ -67,6 +67,9 @@ pub(in crate::spool) struct Shared {
     pub(in crate::spool) spool_id: String,
     pub(in crate::spool) instance: Instance,
     pub(in crate::spool) full: Arc<AtomicBool>,
+    pub(in crate::spool) stood_down: Arc<AtomicBool>,
+    /// Who publishes in its place, when it has stood down.
+    pub(in crate::spool) rival: Mutex<Option<String>>,
     pub(in crate::spool) stopping: AtomicBool,
     /// What the quarantine holds: the publisher adds to it, a requeue takes from it.
     pub(in crate::spool) quarantine_bytes: Arc<AtomicU64>,
@@ -105,6 +108,7 @@ pub(in crate::spool) struct Parts {
     pub(in crate::spool) slot: Slot,
     pub(in crate::spool) wake: SyncSender<()>,
     pub(in crate::spool) lock: Option<Lock>,
+    pub(in crate::spool) rival: Option<String>,
 }
 
 impl Shared {
@@ -117,6 +121,8 @@ impl Shared {
             spool_id: parts.spool_id,
             instance: parts.instance,
             full: Arc::default(),
+            stood_down: Arc::new(AtomicBool::new(parts.rival.is_some())),
+            rival: Mutex::new(parts.rival),
             stopping: AtomicBool::new(false),
             quarantine_bytes: parts.quarantine_bytes,
             corrupt: parts.corrupt,
@@ -248,6 +254,7 @@ impl Shared {
             quarantine_bytes: self.quarantine_bytes.load(Ordering::Relaxed),
             corrupt_records: self.metrics.corrupt_records.get(),
             last_error: locked(&self.last_error).clone(),
+            stood_down_for: locked(&self.rival).clone(),
         }
     }
 }

@@ -5,10 +5,11 @@ use super::{
     append::{Append, Appender},
     disk::{Dir, Disk},
     housekeeper,
+    log_outlet::LogOutlet,
     metrics::Metrics,
     opened::{OpenError, Report, Status},
     shared::Shared,
-    store::{LogOutlet, Settings, make},
+    store::{Settings, make},
     tests::fake_disk::{FakeDisk, Survives},
     writer::Writer,
 };
@@ -95,6 +96,7 @@ impl SimulatedSpool {
             settings.limits.inflight_requests,
             settings.limits.inflight_bytes,
             Arc::clone(&shared.full),
+            Arc::clone(&shared.stood_down),
         );
         let ring = Box::new(|| {});
         let writer = Writer::new(Arc::clone(&shared), ready.start, callbacks, ring);

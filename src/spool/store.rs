@@ -1,21 +1,20 @@
-//! Opening a spool, and the publisher's side of it.
+//! Opening a spool: recovery, then its threads.
 
 use super::{
     append::Appender,
     checkpoint::Checkpoint,
     corrupt::CorruptStore,
-    cursor::LogCursor,
     disk::{Disk, RealDisk},
     envelope, frame, housekeeper,
     identity::{self, Lock},
+    lineage,
+    log_outlet::LogOutlet,
     metrics::{Metrics, level},
     opened::{OpenError, Opened, Report, StatusSource, Stopped, Threads},
-    outlet::{Outlet, QuarantineError, Reason, Settled},
     prepare::{self, Sizes},
     quarantine::Quarantine,
-    record::{Record, Seq},
     recovery::{self, Recovered},
-    shared::{Limits, Parts, Shared, Slot, locked},
+    shared::{Limits, Parts, Shared, Slot},
     writer::{self, Start, Writer},
 };
 use crate::{clock::Clock, config, metrics::Callbacks};
@@ -121,6 +120,8 @@ pub(in crate::spool) fn make(
     metrics
         .dedup_entries
         .set(level(report.window_entries as u64));
+    let rival = lineage::stood_down(&*disk)
+        .map_err(|e| failed("looking whether it has stood down".into(), e))?;
     let (wake, wakes) = sync_channel(1);
     let next_seq = recovered.next_seq();
     let shared = Arc::new(Shared::new(Parts {
@@ -139,6 +140,7 @@ pub(in crate::spool) fn make(
         },
         wake,
         lock,
+        rival,
     }));
     // A full disk is no reason not to start: what is there has to be published.
     if let Err(e) = prepare::ensure_ready(&shared) {
@@ -235,6 +237,7 @@ fn start(
         settings.limits.inflight_requests,
         settings.limits.inflight_bytes,
         Arc::clone(&shared.full),
+        Arc::clone(&shared.stood_down),
     );
     let (ends, ended) = mpsc::channel(2);
     let ending = |is_writer| Ending {
@@ -273,73 +276,8 @@ fn start(
         status: StatusSource {
             full: Arc::clone(&shared.full),
             quarantine_bytes: Arc::clone(&shared.quarantine_bytes),
+            stood_down: Arc::clone(&shared.stood_down),
             ask: Arc::new(move || of_status.status()),
         },
     })
-}
-
-/// The publisher's side of a real spool.
-pub struct LogOutlet {
-    shared: Arc<Shared>,
-    checkpoint: Checkpoint,
-    quarantine: Quarantine,
-    at_start: Settled,
-    clock: Arc<dyn Clock>,
-}
-
-impl std::fmt::Debug for LogOutlet {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LogOutlet").finish_non_exhaustive()
-    }
-}
-
-impl LogOutlet {
-    pub(in crate::spool) fn new(
-        shared: Arc<Shared>,
-        checkpoint: Checkpoint,
-        quarantine: Quarantine,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        let at_start = checkpoint.settled();
-        Self {
-            shared,
-            checkpoint,
-            quarantine,
-            at_start,
-            clock,
-        }
-    }
-}
-
-impl Outlet for LogOutlet {
-    type Cursor = LogCursor;
-
-    fn cursor(&self, after: Seq) -> LogCursor {
-        LogCursor::new(Arc::clone(&self.shared), after)
-    }
-
-    fn durable_end(&self) -> Seq {
-        locked(&self.shared.view).durable()
-    }
-
-    fn settled_at_start(&self) -> Settled {
-        self.at_start
-    }
-
-    fn checkpoint(&mut self, settled: &Settled) -> io::Result<()> {
-        let durable = self.durable_end();
-        self.checkpoint.store(settled, durable)?;
-        self.shared.settle(settled)
-    }
-
-    fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<(), QuarantineError> {
-        let now = self.clock.now();
-        self.quarantine
-            .put(&*self.shared.disk, record, reason, now)?;
-        self.shared.show_quarantine();
-        Ok(())
-    }
-    fn settled_corrupt(&self) {
-        self.shared.metrics.corrupt_records.inc();
-    }
 }

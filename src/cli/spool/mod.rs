@@ -1,5 +1,7 @@
-//! `spool`: looks into a spool without changing it, also while `serve` runs: reads files, takes no lock.
+//! `spool`: looks into a spool without changing it, also while `serve` runs: reads files, takes no lock. But for
+//! `adopt`, which needs the spool for itself.
 
+mod adopt;
 mod cat;
 mod export;
 mod ls;
@@ -10,7 +12,7 @@ pub(super) use shown::Shown;
 
 use super::Outcome;
 
-/// Looks into a spool without changing it, also while `serve` runs.
+/// Looks into a spool without changing it, also while `serve` runs. Only adopt changes it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
                   livebridge spool ls --spool-dir /var/lib/livebridge\n  \
@@ -27,6 +29,7 @@ enum SpoolCommand {
     Cat(cat::Args),
     Verify(verify::Args),
     Export(export::Args),
+    Adopt(adopt::Args),
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
@@ -35,5 +38,6 @@ pub(super) fn run(args: &Args) -> Outcome {
         SpoolCommand::Cat(args) => cat::run(args),
         SpoolCommand::Verify(args) => verify::run(args),
         SpoolCommand::Export(args) => export::run(args),
+        SpoolCommand::Adopt(args) => adopt::run(args),
     }
 }

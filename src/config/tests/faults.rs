@@ -29,7 +29,6 @@ fn all_faults_come_at_once_and_none_shows_a_secret() {
         "kafka.properties.linger_ms in settings.toml: librdkafka has no such property",
         "RUST_LOG: \"lots\" is not a log level",
         "ack in settings.toml: \"kafka\" is not there yet",
-        "--delivery: \"exactly-once\" is not there yet",
         "--delivery: \"exactly-once\" needs the spool",
     ];
     for start in named {

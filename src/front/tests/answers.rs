@@ -246,6 +246,7 @@ async fn whatever_the_spool_refuses_is_a_503_that_says_when_to_come_again() {
         AppendError::Full,
         AppendError::Overloaded,
         AppendError::Stopped,
+        AppendError::StoodDown,
     ] {
         let mut client = rig.connect().await;
         client.send(&post(PATH, &signed(100))).await;
@@ -256,7 +257,7 @@ async fn whatever_the_spool_refuses_is_a_503_that_says_when_to_come_again() {
     }
     drop(writer);
     assert_eq!(rig.post(PATH, &signed(100)).await.status, 503);
-    assert_eq!(rig.count(EventName::RecordingFile, Outcome::Overloaded), 4);
+    assert_eq!(rig.count(EventName::RecordingFile, Outcome::Overloaded), 5);
 }
 
 #[tokio::test]

@@ -164,6 +164,7 @@ impl<B: Broker> Round<'_, B> {
         let ticket = Ticket {
             family,
             seq: record.seq,
+            transaction: 0,
         };
         let mut arrived = arrival(&mut self.done, &mut self.acked, self.all, self.with, tell);
         self.courier.send(&message, ticket, &mut arrived)?;

@@ -106,6 +106,7 @@ fn one<B: Broker>(
     let ticket = Ticket {
         family: record.envelope.family,
         seq: record.seq,
+        transaction: 0,
     };
     let sent = courier
         .send(&message, ticket, &mut |_, _| true)

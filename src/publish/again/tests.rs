@@ -97,6 +97,7 @@ fn settings(off: &[Family]) -> Settings {
             properties: BTreeMap::new(),
         },
         body_bytes: 960 << 10,
+        delivery: config::Delivery::AtLeastOnce,
     }
 }
 
@@ -199,6 +200,7 @@ fn a_courier_keeps_its_window_and_gives_up_when_nobody_answers() {
         let ticket = Ticket {
             family: Family::Recording,
             seq: Seq(seq),
+            transaction: 0,
         };
         courier.send(&message, ticket, &mut |_, _| true)
     };

@@ -18,7 +18,10 @@ use crate::{
     callback::names::{Family, SourceName},
     clock::{Millis, SystemClock},
     config,
-    spool::{CeId, Cursor, Envelope, Next, Outlet, QuarantineError, Reason, Record, Seq, Settled},
+    spool::{
+        CeId, Cursor, Envelope, Instance, Next, Outlet, QuarantineError, Reason, Record, Run, Seq,
+        Settled, Written,
+    },
 };
 use prometheus::{IntGauge, Registry};
 use rdkafka::{
@@ -92,6 +95,30 @@ impl Outlet for Spool {
 
     fn checkpoint(&mut self, settled: &Settled) -> io::Result<()> {
         self.0.lock().unwrap().checkpoint = *settled;
+        Ok(())
+    }
+
+    fn spool_id(&self) -> &'static str {
+        "00"
+    }
+
+    fn instance(&self) -> Instance {
+        Instance::default()
+    }
+
+    fn written(&self) -> Vec<Written> {
+        Vec::new()
+    }
+
+    fn enlist(&mut self) -> io::Result<Vec<Run>> {
+        Ok(Vec::new())
+    }
+
+    fn rival(&self) -> Option<String> {
+        None
+    }
+
+    fn stand_down(&mut self, _: Instance, _: &Settled) -> io::Result<()> {
         Ok(())
     }
 

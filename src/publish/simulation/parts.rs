@@ -13,7 +13,9 @@ use crate::{
         message::Message,
         publisher::Render,
     },
-    spool::{Cursor, Next, Outlet, QuarantineError, Reason, Record, Seq, Settled},
+    spool::{
+        Cursor, Instance, Next, Outlet, QuarantineError, Reason, Record, Run, Seq, Settled, Written,
+    },
 };
 use std::{io, sync::Arc};
 
@@ -139,6 +141,30 @@ impl Outlet for FakeOutlet {
             );
         }
         world.checkpoint = *settled;
+        Ok(())
+    }
+
+    fn spool_id(&self) -> &'static str {
+        "00"
+    }
+
+    fn instance(&self) -> Instance {
+        Instance::default()
+    }
+
+    fn written(&self) -> Vec<Written> {
+        Vec::new()
+    }
+
+    fn enlist(&mut self) -> io::Result<Vec<Run>> {
+        Ok(Vec::new())
+    }
+
+    fn rival(&self) -> Option<String> {
+        None
+    }
+
+    fn stand_down(&mut self, _: Instance, _: &Settled) -> io::Result<()> {
         Ok(())
     }
 

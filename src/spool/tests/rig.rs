@@ -4,13 +4,14 @@ use super::super::{
     append::{Append, AppendError, Appender, Durable, Receipt},
     disk::{Dir, Disk},
     housekeeper,
+    log_outlet::LogOutlet,
     metrics::Metrics,
     opened::Report,
     outlet::{Cursor, Next, Outlet, Settled},
     record::{CeId, Envelope, Record, Seq},
     segment::Name,
     shared::Shared,
-    store::{LogOutlet, Settings, make},
+    store::{Settings, make},
     writer::Writer,
 };
 use crate::{
@@ -136,7 +137,7 @@ pub(in crate::spool) fn open(disk: &Arc<dyn Disk>, max_bytes: u64, at: u64) -> R
         make(settings, Arc::clone(disk), None, &*clock, metrics).map_err(|e| e.to_string())?;
     let callbacks = Callbacks::register(&registry, &[source()]).unwrap();
     let shared = Arc::clone(&ready.shared);
-    let (appender, queue) = Appender::new(4096, 64 << 20, Arc::clone(&shared.full));
+    let (appender, queue) = Appender::new(4096, 64 << 20, Arc::clone(&shared.full), Arc::default());
     Ok(Run {
         writer: Writer::new(
             Arc::clone(&shared),

@@ -5,11 +5,29 @@ use super::{Closed, Held, Missing, View};
 use crate::{
     callback::names::Family,
     clock::Millis,
-    spool::{index::Entry, outlet::Settled, record::Seq, segment},
+    spool::{index::Entry, lineage::Written, outlet::Settled, record::Seq, segment},
 };
 use std::sync::Arc;
 
 impl View {
+    /// Who wrote what the log holds, in order.
+    pub(in crate::spool) fn written(&self) -> Vec<Written> {
+        let closed = self.closed.iter().map(|c| &*c.summary);
+        let all = closed.chain(self.active.as_ref().map(|a| &a.summary));
+        let mut runs: Vec<Written> = Vec::new();
+        for summary in all.filter(|s| s.through >= s.from) {
+            match runs.last_mut() {
+                Some(run) if run.by == summary.instance => run.through = summary.through,
+                _ => runs.push(Written {
+                    by: summary.instance,
+                    from: summary.from,
+                    through: summary.through,
+                }),
+            }
+        }
+        runs
+    }
+
     /// Counts what is pending, from nothing. To be called once, after recovery.
     pub(in crate::spool) fn recount(&mut self, held: &Held) -> Result<(), Missing> {
         for family in Family::ALL {

@@ -56,10 +56,21 @@ impl Message {
 /// All messages of these topics, in the order of their offsets within each partition.
 #[track_caller]
 pub fn read<T: AsRef<str>>(bootstrap: &str, topics: &[T]) -> Vec<Message> {
+    read_isolated(bootstrap, "read_uncommitted", topics)
+}
+
+/// The same without what was aborted: what a reader sees that asks for committed messages only.
+#[track_caller]
+pub fn read_committed<T: AsRef<str>>(bootstrap: &str, topics: &[T]) -> Vec<Message> {
+    read_isolated(bootstrap, "read_committed", topics)
+}
+
+#[track_caller]
+fn read_isolated<T: AsRef<str>>(bootstrap: &str, isolation: &str, topics: &[T]) -> Vec<Message> {
     let mut java = kafka::java("64m", "512m");
     java.arg("-cp")
         .arg(kafka::class_path(&[classes()]))
-        .args(["Reader", bootstrap, "read_uncommitted"])
+        .args(["Reader", bootstrap, isolation])
         .args(topics.iter().map(AsRef::as_ref));
     let out = process::run("read the topics back with Kafka's own client", &mut java);
     let text = String::from_utf8(out).expect("the reader prints UTF-8");

@@ -73,6 +73,66 @@ impl Relay {
         self
     }
 
+    /// A relay with the same settings, on ports of its own, and with a copy of the spool as it lies on disk now, whether
+    /// this relay runs or not; not started.
+    pub fn twin(&self) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("livebridge-twin-")
+            .tempdir()
+            .expect("a temporary directory");
+        copy(&self.spool_dir(), &dir.path().join("spool"));
+        let (http, admin) = (Port::claim(), Port::claim());
+        let spool = dir.path().join("spool").display().to_string();
+        let mut settings = self.settings.clone();
+        for (key, value) in &mut settings {
+            match key.as_str() {
+                "http.listen" => *value = format!("\"{}\"", http.address()),
+                "admin.listen" => *value = format!("\"{}\"", admin.address()),
+                "spool.dir" => *value = format!("\"{spool}\""),
+                _ => {}
+            }
+        }
+        Self {
+            binary: self.binary.clone(),
+            settings,
+            dir,
+            http,
+            admin,
+            process: None,
+        }
+    }
+
+    /// Runs another command of the binary with the settings file of this relay; what it printed.
+    #[track_caller]
+    pub fn command(&self, arguments: &[&str]) -> String {
+        write_settings(&self.settings, self.dir.path());
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.dir.path().join("livebridge.toml"));
+        let out = crate::process::run(&format!("run livebridge {arguments:?}"), &mut command);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// Freezes it.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.signal(Signal::Stop);
+    }
+
+    /// Lets it go on.
+    #[track_caller]
+    pub fn thaw(&self) {
+        self.signal(Signal::Cont);
+    }
+
+    #[track_caller]
+    fn signal(&self, signal: Signal) {
+        let process = self.process.as_ref().expect("the relay was started");
+        process.signal(signal);
+    }
+
     /// Starts it and waits until it is ready.
     #[track_caller]
     pub fn start(&mut self) {
@@ -300,6 +360,20 @@ impl Rival {
     pub fn wait_for_exit(&mut self, deadline: Duration) -> (ExitStatus, String) {
         let status = self.process.wait(deadline);
         (status, self.process.log_tail())
+    }
+}
+
+/// The files of a spool and of its directories, but for the lock and the socket, which belong to a process.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("the spool").flatten() {
+        let (name, kind) = (entry.file_name(), entry.file_type().expect("its type"));
+        if kind.is_dir() {
+            copy(&entry.path(), &to.join(name));
+        } else if kind.is_file() && name != "lock" {
+            // One that is removed just now was settled.
+            let _ = std::fs::copy(entry.path(), to.join(name));
+        }
     }
 }
 

@@ -66,6 +66,16 @@ impl Topics {
         self.0.values().map(String::as_str).collect()
     }
 
+    /// Adds a checkpoint topic as exactly-once needs it, and creates it.
+    #[track_caller]
+    #[must_use]
+    pub fn with_checkpoint(mut self, broker: &Broker) -> Self {
+        let name = self.of("recording").replace("recording", "checkpoint");
+        broker.create_topics(&[&name], 1, &[("cleanup.policy", "compact")]);
+        self.0.insert("checkpoint", name);
+        self
+    }
+
     /// The lines for the relay's settings.
     pub fn settings(&self) -> Vec<(String, String)> {
         self.0

@@ -1,0 +1,70 @@
+//! One record at a time: how a lane sends that can't go with the others.
+
+use super::{
+    Fault,
+    broker::{Broker, Enqueued, Producer},
+    feed::Took,
+    plan::Tick,
+    publisher::{Publisher, Render},
+};
+use crate::spool::{Outlet, Record};
+use std::sync::Arc;
+
+impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
+    /// Sends a record through a producer of the lane's own; in exactly-once in a transaction of its own.
+    pub(super) fn send_alone(
+        &mut self,
+        now: Tick,
+        at: usize,
+        topic: &Arc<str>,
+        record: &Record,
+    ) -> Result<Took, Fault> {
+        let Some(lane) = self.lanes.get(at) else {
+            return Ok(Took::Yes);
+        };
+        if lane.solo.in_flight.is_some() {
+            return Ok(Took::Later(None));
+        }
+        let message = match self.parts.render.message(record, topic) {
+            Ok(message) => message,
+            Err(reason) => return self.quarantine_unsent(now, at, record, &reason),
+        };
+        if self.exact.is_some() {
+            return self.send_alone_exact(now, at, record, &message);
+        }
+        if lane.solo.producer.is_none() {
+            match self.open() {
+                Ok(opened) => {
+                    if let Some(lane) = self.lanes.get_mut(at) {
+                        lane.solo.producer = Some(opened);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, topic = &**topic, "trying again later");
+                    return Ok(self.later(now, at));
+                }
+            }
+        }
+        let ticket = self.ticket(record);
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return Ok(Took::Yes);
+        };
+        let Some((_, producer)) = &lane.solo.producer else {
+            return Ok(Took::Later(None));
+        };
+        match producer.enqueue(&message, ticket) {
+            Enqueued::Taken => {
+                lane.window.sent(
+                    record.envelope.family,
+                    record.seq,
+                    record.envelope.body.len(),
+                    record.accepted_at,
+                );
+                lane.solo.in_flight = Some(record.clone());
+                Ok(Took::Yes)
+            }
+            Enqueued::Full => Ok(self.later(now, at)),
+            Enqueued::Refused(code) => self.refused_alone(now, at, record, code),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The end of a transaction: when it takes no more, its checkpoint, what is published by its commit, and what its abort
+//! means.
+
+use super::transaction::{Do, Phase};
+use crate::{
+    callback::names::Family,
+    publish::{
+        Fault,
+        broker::{Ask, Broker, Enqueued, Producer},
+        classify::{Class, Code},
+        mailbox::Ticket,
+        message::Message,
+        plan::{Mode, Tick},
+        publisher::{Publisher, Render, Shared},
+    },
+    spool::{Outlet, Seq},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How long a checkpoint without records waits for records to go with.
+const EMPTY_AFTER: Duration = Duration::from_secs(1);
+/// Without anything to commit: a rival is noticed, and the brokers don't forget who this is.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
+    /// After the feed had its turn: takes no more into the transaction if it has enough, or there is nothing more; sends
+    /// a checkpoint without records if one is due.
+    pub(in crate::publish) fn tend_exact(&mut self, now: Tick) -> Result<(), Fault> {
+        if self.has_stood_down() {
+            return Ok(());
+        }
+        self.ask_again(now);
+        let Some(exact) = &mut self.exact else {
+            return Ok(());
+        };
+        let next = exact.transaction.tend(now);
+        self.act(now, next)?;
+        self.close_transaction(now)?;
+        self.checkpoint_alone(now)?;
+        let Some(exact) = &mut self.exact else {
+            return Ok(());
+        };
+        if exact.transaction.is_overdue(now) {
+            let late = exact.transaction.alone().unwrap_or_default();
+            let record = self
+                .lanes
+                .get_mut(late)
+                .and_then(|l| l.solo.in_flight.take());
+            let refused = record.map(|record| (late, record, Code::MSG_TIMED_OUT));
+            self.failed(now, refused)?;
+        }
+        if let Some(at) = self
+            .exact
+            .as_ref()
+            .and_then(|exact| exact.transaction.wake())
+        {
+            self.wake_at(at);
+        }
+        Ok(())
+    }
+
+    fn close_transaction(&mut self, now: Tick) -> Result<(), Fault> {
+        let (more, Some(exact)) = (self.more, &mut self.exact) else {
+            return Ok(());
+        };
+        let more = match exact.transaction.alone() {
+            None => more,
+            // One at a time: the next goes when this one is reported, unless this was a probe.
+            Some(at) => {
+                exact.transaction.is_waiting()
+                    && self
+                        .lanes
+                        .get(at)
+                        .is_some_and(|l| l.course.mode() == Mode::Singly)
+            }
+        };
+        let next = exact.transaction.fed(now, more);
+        self.act(now, next)
+    }
+
+    /// What was settled without a record of its own, in quarantine, say, is to be committed, too.
+    fn checkpoint_alone(&mut self, now: Tick) -> Result<(), Fault> {
+        let Some(exact) = &self.exact else {
+            return Ok(());
+        };
+        if exact.transaction.phase() != Phase::Idle {
+            return Ok(());
+        }
+        let at = match exact.claimed {
+            false => exact.not_before,
+            true if self.is_up_to_date() => exact.committed_at + HEARTBEAT,
+            true if self.is_stopping() => exact.not_before,
+            true => exact.not_before.max(exact.committed_at + EMPTY_AFTER),
+        };
+        if now < at {
+            self.wake_at(at);
+            return Ok(());
+        }
+        self.claim(now)
+    }
+
+    /// Whether all that is settled here is in a committed checkpoint, and nothing is under way.
+    pub(in crate::publish) fn is_up_to_date(&self) -> bool {
+        let Some(exact) = &self.exact else {
+            return true;
+        };
+        let mut settled = exact.committed;
+        for lane in &self.lanes {
+            lane.window.report(&mut settled);
+        }
+        settled == exact.committed && exact.transaction.phase() == Phase::Idle
+    }
+
+    /// Does what the transaction asks for.
+    pub(super) fn act(&mut self, now: Tick, next: Do) -> Result<(), Fault> {
+        match next {
+            Do::Nothing => return Ok(()),
+            Do::Seal => return self.seal(now),
+            Do::Commit => self.ask(Ask::Commit),
+            Do::Abort => self.ask(Ask::Abort),
+            Do::Advance => self.advance(now),
+            Do::Rewind => return self.rewind(now),
+            Do::Rebuild => self.end_shared(now),
+        }
+        self.moved = true;
+        Ok(())
+    }
+
+    fn ask(&self, ask: Ask) {
+        if let Shared::Open(_, producer) = &self.shared {
+            producer.ask(ask);
+        }
+    }
+
+    fn seal(&mut self, now: Tick) -> Result<(), Fault> {
+        let payload = self.checkpoint_value();
+        let key = self.parts.outlet.spool_id().as_bytes().to_vec();
+        let ticket = Ticket {
+            family: Family::Unknown,
+            seq: Seq(0),
+            transaction: self.transaction(),
+        };
+        let (Some(exact), Shared::Open(_, producer)) = (&self.exact, &self.shared) else {
+            return Ok(());
+        };
+        let message = Message {
+            topic: Arc::clone(&exact.topic),
+            key: Some(key),
+            headers: Vec::new(),
+            payload,
+        };
+        match producer.enqueue(&message, ticket) {
+            Enqueued::Taken => Ok(()),
+            Enqueued::Full => self.failed(now, None),
+            Enqueued::Refused(code) => {
+                self.checkpoint_refused(code);
+                self.failed(now, None)
+            }
+        }
+    }
+
+    /// The transaction is committed: all of it is published.
+    fn advance(&mut self, now: Tick) {
+        self.publish_sent(|_, _| true);
+        self.backoff.reset();
+        self.kafka.reachable = Some(true);
+        self.kafka.last_error = None;
+        let Some(exact) = &mut self.exact else { return };
+        exact.committed = exact.sealed;
+        exact.committed_at = now;
+        exact.commits += 1;
+        exact.claimed = true;
+        exact.last_seen = Some(self.parts.outlet.instance());
+        if let Some(at) = exact.transaction.alone() {
+            self.alone_settled(at);
+        }
+    }
+
+    /// What was sent, and is settled, is published; the rest is due again.
+    pub(super) fn publish_sent(&mut self, is_settled: impl Fn(Family, Seq) -> bool) {
+        let now = self.parts.clock.now();
+        for lane in &mut self.lanes {
+            let topic = lane.topic.as_deref().unwrap_or_default();
+            let before = lane.window.in_flight();
+            lane.window.resolve(&is_settled, |accepted_at| {
+                self.parts.metrics.published(topic, now.since(accepted_at));
+            });
+            if before > 0 {
+                lane.worked();
+            }
+        }
+    }
+
+    /// The transaction is aborted: all of it is due again, and whoever is to blame goes on alone.
+    fn rewind(&mut self, now: Tick) -> Result<(), Fault> {
+        self.moved = true;
+        let Some(exact) = &mut self.exact else {
+            return Ok(());
+        };
+        let alone = exact.transaction.alone();
+        let refused = exact.refused.take();
+        let mut blamed = refused.is_some();
+        for at in 0..self.lanes.len() {
+            let Some(lane) = self.lanes.get_mut(at) else {
+                continue;
+            };
+            lane.window.rewind();
+            lane.solo.in_flight = None;
+            let verdict = lane.verdict.take();
+            if alone.is_none() {
+                blamed |= matches!(verdict, Some(Class::Blocked | Class::Poison(_)));
+                let class = verdict.unwrap_or(Class::Retriable);
+                lane.course.shared_failed(now, class, lane.window.passed());
+            }
+            self.show_blocked(at);
+        }
+        if let Some((at, record, code)) = refused
+            && self.judge_alone(now, at, &record, code)?
+        {
+            self.alone_settled(at);
+        }
+        (0..self.lanes.len()).for_each(|at| self.go_back(at));
+        let wait = self.backoff.next_wait();
+        if let Some(exact) = &mut self.exact
+            && !blamed
+        {
+            exact.not_before = now + wait;
+            self.wake_at(now + wait);
+        }
+        Ok(())
+    }
+}

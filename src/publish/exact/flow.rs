@@ -1,0 +1,230 @@
+//! What goes into the transaction under way, and what its reports mean.
+
+use super::transaction::{Do, Outcome, Phase};
+use crate::{
+    callback::names::Family,
+    publish::{
+        Fault,
+        broker::{Broker, Enqueued, Producer},
+        classify::{Class, Code},
+        feed::Took,
+        mailbox::{Report, Ticket},
+        message::Message,
+        plan::Tick,
+        publisher::{Publisher, Render, Shared},
+    },
+    spool::{Outlet, Record, Seq},
+};
+use std::time::Duration;
+
+/// What is under way may take this long when the run leaves.
+pub(super) const LEAVES_FOR: Duration = Duration::from_millis(500);
+
+impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
+    /// Whether a record may be sent now: in at-least-once always, else in a transaction, which begins with it if need
+    /// be. `alone` names the lane that wants one for itself.
+    pub(in crate::publish) fn admit(
+        &mut self,
+        now: Tick,
+        alone: Option<usize>,
+        bytes: usize,
+    ) -> Result<bool, Fault> {
+        let Some(exact) = &mut self.exact else {
+            return Ok(true);
+        };
+        if exact.transaction.phase() == Phase::Idle {
+            if now < exact.not_before {
+                let at = exact.not_before;
+                self.wake_at(at);
+                return Ok(false);
+            }
+            if alone.is_some() && exact.others_turn {
+                exact.deferred = true;
+                return Ok(false);
+            }
+            if !exact.claimed {
+                return Ok(false);
+            }
+            self.begin(now, alone)?;
+        }
+        let exact = self.exact.as_ref();
+        Ok(exact.is_some_and(|exact| exact.transaction.admits(alone, bytes)))
+    }
+
+    /// Begins a transaction, if it can.
+    pub(super) fn begin(&mut self, now: Tick, alone: Option<usize>) -> Result<(), Fault> {
+        let (Some(exact), Shared::Open(_, producer)) = (&mut self.exact, &self.shared) else {
+            return Ok(());
+        };
+        if exact.transaction.phase() != Phase::Idle || now < exact.not_before {
+            return Ok(());
+        }
+        match producer.begin() {
+            Outcome::Done => {
+                exact.transaction.began(now, alone);
+                exact.acked = vec![false; self.lanes.len()];
+                exact.refused = None;
+                exact.others_turn = alone.is_some();
+                Ok(())
+            }
+            Outcome::Again => {
+                exact.not_before = now + self.backoff.next_wait();
+                Ok(())
+            }
+            Outcome::MustAbort | Outcome::Unknown => {
+                exact.transaction.off();
+                self.act(now, Do::Rebuild)
+            }
+        }
+    }
+
+    /// The number of the transaction under way, for tickets; 0 in at-least-once.
+    pub(in crate::publish) fn transaction(&self) -> u64 {
+        let exact = self.exact.as_ref();
+        exact.map_or(0, |exact| exact.transaction.number())
+    }
+
+    /// A record was enqueued.
+    pub(in crate::publish) fn sent(&mut self, bytes: usize) {
+        if let Some(exact) = &mut self.exact {
+            exact.transaction.sent(bytes);
+        }
+    }
+
+    /// Whether the record was published before this run, or by a commit of which it had no word: then it is settled.
+    pub(in crate::publish) fn was_committed(&self, family: Family, seq: Seq) -> bool {
+        let exact = self.exact.as_ref();
+        exact.is_some_and(|exact| seq <= exact.floor.of(family))
+    }
+
+    /// Sends a record in a transaction that its lane has for itself.
+    pub(in crate::publish) fn send_alone_exact(
+        &mut self,
+        now: Tick,
+        at: usize,
+        record: &Record,
+        message: &Message,
+    ) -> Result<Took, Fault> {
+        let bytes = record.envelope.body.len();
+        if !self.admit(now, Some(at), bytes)? {
+            return Ok(Took::Later(None));
+        }
+        let ticket = self.ticket(record);
+        let (Shared::Open(_, producer), Some(lane)) = (&self.shared, self.lanes.get_mut(at)) else {
+            return Ok(Took::Later(None));
+        };
+        match producer.enqueue(message, ticket) {
+            Enqueued::Taken => {
+                lane.window
+                    .sent(ticket.family, ticket.seq, bytes, record.accepted_at);
+                lane.solo.in_flight = Some(record.clone());
+                self.sent(bytes);
+                Ok(Took::Yes)
+            }
+            Enqueued::Full => Ok(Took::Later(None)),
+            Enqueued::Refused(code) => {
+                self.failed(now, Some((at, record.clone(), code)))?;
+                Ok(Took::Later(None))
+            }
+        }
+    }
+
+    /// The client itself refused a record for the transaction under way, which can't go on then.
+    pub(in crate::publish) fn refused_exact(
+        &mut self,
+        now: Tick,
+        at: usize,
+        code: Code,
+    ) -> Result<Took, Fault> {
+        self.blame(at, code);
+        self.failed(now, None)?;
+        Ok(Took::Later(None))
+    }
+
+    /// A report about a record, or the checkpoint, of the transaction under way.
+    pub(in crate::publish) fn take_exact_report(
+        &mut self,
+        now: Tick,
+        report: Report,
+    ) -> Result<(), Fault> {
+        let Some(exact) = &mut self.exact else {
+            return Ok(());
+        };
+        let ours = matches!(self.shared, Shared::Open(id, _) if id == report.producer);
+        if !ours || report.ticket.transaction != exact.transaction.number() {
+            return Ok(());
+        }
+        let Ticket { family, seq, .. } = report.ticket;
+        if seq == Seq(0) {
+            return match report.result {
+                Ok(()) => {
+                    let next = exact.transaction.sealed();
+                    self.act(now, next)
+                }
+                Err(code) => {
+                    self.checkpoint_refused(code);
+                    self.failed(now, None)
+                }
+            };
+        }
+        let at = self.lane_of(family);
+        let alone = self.lanes.get_mut(at).and_then(|l| l.solo.in_flight.take());
+        match (report.result, alone) {
+            (Ok(()), _) => {
+                let Some(exact) = &mut self.exact else {
+                    return Ok(());
+                };
+                if let Some(acked) = exact.acked.get_mut(at) {
+                    *acked = true;
+                }
+                let next = exact.transaction.acked();
+                self.act(now, next)
+            }
+            (Err(code), Some(record)) => self.failed(now, Some((at, record, code))),
+            (Err(code), None) => {
+                self.blame_exact(at, code);
+                self.failed(now, None)
+            }
+        }
+    }
+
+    /// A record that had its time, while others were acked: its topic is the one that takes nothing.
+    fn blame_exact(&mut self, at: usize, code: Code) {
+        self.blame(at, code);
+        let acked = self.exact.as_ref().map_or(&[][..], |exact| &exact.acked);
+        let others = acked.iter().any(|acked| *acked);
+        let own = acked.get(at).copied().unwrap_or_default();
+        if code == Code::MSG_TIMED_OUT
+            && others
+            && !own
+            && let Some(lane) = self.lanes.get_mut(at)
+        {
+            lane.verdict = lane.verdict.max(Some(Class::Blocked));
+        }
+    }
+
+    pub(super) fn checkpoint_refused(&mut self, code: Code) {
+        let Some(exact) = &self.exact else { return };
+        if !code.is_purge() {
+            let topic = &*exact.topic;
+            tracing::warn!(topic, code = %code, "a checkpoint was not taken: nothing is published meanwhile");
+            self.kafka.last_error = Some(format!("{topic}: {code}"));
+        }
+    }
+
+    /// Something in the transaction under way failed.
+    pub(in crate::publish) fn failed(
+        &mut self,
+        now: Tick,
+        refused: Option<(usize, Record, Code)>,
+    ) -> Result<(), Fault> {
+        let Some(exact) = &mut self.exact else {
+            return Ok(());
+        };
+        let next = exact.transaction.failed();
+        if next == Do::Abort {
+            exact.refused = refused;
+        }
+        self.act(now, next)
+    }
+}

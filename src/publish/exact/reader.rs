@@ -1,0 +1,144 @@
+//! Reading the checkpoint topic back: what was committed under a spool's id.
+
+use super::{checkpoint::Stored, decide::Found};
+use crate::{publish::client_log::ClientLog, spool::Run};
+use rdkafka::{
+    ClientConfig, ClientContext, Message as _, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::KafkaError,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// For one request.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// For all of it: as long as another relay's orphaned transaction may hold back what lies behind it, and more.
+const AT_MOST: Duration = Duration::from_secs(40);
+/// Between two looks at how far the topic is settled.
+const LOOK: Duration = Duration::from_millis(20);
+/// How far back from the end is looked first: the last message of a spool that is at work is near the end, and a topic
+/// that the brokers haven't compacted for long can be large.
+const TAIL: i64 = 5_000;
+
+/// Where to look, and what for.
+#[derive(Debug)]
+pub(in crate::publish) struct Reader {
+    /// Of a consumer.
+    pub(in crate::publish) config: ClientConfig,
+    pub(in crate::publish) log: Arc<ClientLog>,
+    pub(in crate::publish) topic: Arc<str>,
+    pub(in crate::publish) spool_id: String,
+    /// All that the spool has seen.
+    pub(in crate::publish) runs: Vec<Run>,
+}
+
+impl Reader {
+    /// What was committed under the spool's id, up to the end that the topic has now, whatever others have under way
+    /// before that.
+    pub(super) fn read(&self) -> Result<Found, String> {
+        let until = Instant::now() + AT_MOST;
+        let end = self.end()?;
+        let consumer = self.consumer("read_committed")?;
+        let (first, mut settled) = self.watermarks(&consumer)?;
+        while settled < end {
+            if Instant::now() >= until {
+                return Err(format!(
+                    "{}: a transaction of another relay has been open for {AT_MOST:?}",
+                    self.topic
+                ));
+            }
+            drop(consumer.poll(LOOK));
+            (_, settled) = self.watermarks(&consumer)?;
+        }
+        let tail = (end - TAIL).max(first);
+        let found = self.read_from(&consumer, tail, until)?;
+        // Without a message of a run of ours there may be one further back.
+        if tail > first && found.ours.is_none() {
+            return self.read_from(&consumer, first, until);
+        }
+        Ok(found)
+    }
+
+    fn read_from(
+        &self,
+        consumer: &BaseConsumer<Context>,
+        from: i64,
+        until: Instant,
+    ) -> Result<Found, String> {
+        let failed = |e: KafkaError| format!("{}: {e}", self.topic);
+        let mut place = TopicPartitionList::new();
+        place
+            .add_partition_offset(&self.topic, 0, Offset::Offset(from))
+            .map_err(failed)?;
+        consumer.assign(&place).map_err(failed)?;
+        let mut found = Found::default();
+        let mut trouble = None;
+        while Instant::now() < until {
+            match consumer.poll(LOOK) {
+                None => {}
+                Some(Ok(message)) if message.key() == Some(self.spool_id.as_bytes()) => {
+                    self.take(message.payload(), &mut found)?;
+                }
+                // Another spool's.
+                Some(Ok(_)) => {}
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(found),
+                // It goes on trying by itself.
+                Some(Err(error)) => trouble = Some(error.to_string()),
+            }
+        }
+        let why = trouble.unwrap_or_else(|| "its end was not reached in time".into());
+        Err(format!("{}: {why}", self.topic))
+    }
+
+    fn take(&self, value: Option<&[u8]>, found: &mut Found) -> Result<(), String> {
+        let Some(value) = value else {
+            // A tombstone: somebody removed the checkpoint.
+            *found = Found::default();
+            return Ok(());
+        };
+        let stored = Stored::from_json(value).map_err(|e| format!("{}: {e}", self.topic))?;
+        if self.runs.iter().any(|run| run.instance == stored.instance) {
+            found.ours = Some(stored.clone());
+        }
+        found.last = Some(stored);
+        Ok(())
+    }
+
+    /// The end of the topic, with what isn't committed yet.
+    fn end(&self) -> Result<i64, String> {
+        let consumer = self.consumer("read_uncommitted")?;
+        let (_, end) = self.watermarks(&consumer)?;
+        Ok(end)
+    }
+
+    fn watermarks(&self, consumer: &BaseConsumer<Context>) -> Result<(i64, i64), String> {
+        consumer
+            .fetch_watermarks(&self.topic, 0, PATIENCE)
+            .map_err(|e| format!("{}: {e}", self.topic))
+    }
+
+    fn consumer(&self, isolation: &str) -> Result<BaseConsumer<Context>, String> {
+        let mut config = self.config.clone();
+        config.set("isolation.level", isolation);
+        config
+            .create_with_context(Context(Arc::clone(&self.log)))
+            .map_err(|e| format!("no Kafka consumer: {e}"))
+    }
+}
+
+struct Context(Arc<ClientLog>);
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.0.line(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.trouble(&error, reason);
+    }
+}
+
+impl ConsumerContext for Context {}

@@ -1,0 +1,200 @@
+//! The runs that this spool has seen, by the random name of each: a list on disk, so that a copy of the spool that goes
+//! its own way can be told from an earlier run of this one. Kept for exactly-once only.
+//!
+//! A text file, a line a run, the latest last: the name in 32 hex digits, and the last record that it wrote as far as
+//! this spool knows. And beside it, once another run has taken over, a file that says so.
+
+use super::{
+    disk::{Dir, Disk, read_all, write_whole},
+    record::Seq,
+    segment::Instance,
+};
+use std::{fmt::Write as _, io};
+
+const NAME: &str = "instances";
+const STOOD_DOWN: &str = "stood-down";
+/// More runs are not remembered: the oldest go. Only one that was the last to publish must never be missed.
+const RUNS_MAX: usize = 16 << 10;
+/// 32 digits, a space, at most 20 digits, a line's end.
+const LINE_MAX: usize = 54;
+
+/// A run that this spool has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Its name.
+    pub instance: Instance,
+    /// The last of its records that was in this spool; 0 if there was none.
+    pub last: Seq,
+}
+
+/// Records in the log that one run has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The run. All zeros if the segment's header is damaged.
+    pub by: Instance,
+    /// The first of them.
+    pub from: Seq,
+    /// The last of them.
+    pub through: Seq,
+}
+
+/// The list as it has to be from now on: what was there, what the log shows, and this run last.
+fn merged(mut runs: Vec<Run>, log: &[Written], own: Instance) -> Vec<Run> {
+    for written in log.iter().filter(|w| w.by != Instance::default()) {
+        match runs.iter_mut().find(|run| run.instance == written.by) {
+            Some(run) => run.last = run.last.max(written.through),
+            None => runs.push(Run {
+                instance: written.by,
+                last: written.through,
+            }),
+        }
+    }
+    let at = runs.iter().position(|run| run.instance == own);
+    let own = match at {
+        Some(at) => runs.remove(at),
+        None => Run {
+            instance: own,
+            last: Seq(0),
+        },
+    };
+    runs.push(own);
+    runs.drain(..runs.len().saturating_sub(RUNS_MAX));
+    runs
+}
+
+/// Puts this run on the list, fsynced, and returns it.
+pub(in crate::spool) fn enlist(
+    disk: &dyn Disk,
+    log: &[Written],
+    own: Instance,
+) -> io::Result<Vec<Run>> {
+    let before = read(disk)?;
+    let runs = merged(before.clone(), log, own);
+    if runs != before {
+        let mut text = String::with_capacity(runs.len() * LINE_MAX);
+        for run in &runs {
+            // Writing to a string can't fail.
+            let _ = writeln!(text, "{} {}", run.instance, run.last);
+        }
+        write_whole(disk, Dir::Root, NAME, &[text.as_bytes()])?;
+    }
+    Ok(runs)
+}
+
+fn read(disk: &dyn Disk) -> io::Result<Vec<Run>> {
+    let most = (2 * RUNS_MAX * LINE_MAX) as u64;
+    let bytes = match read_all(disk, Dir::Root, NAME, most) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let runs: Option<Vec<Run>> = text.lines().map(parse).collect();
+    runs.ok_or_else(|| {
+        let text =
+            format!("the file {NAME} is damaged: put the one of a backup back, or remove it");
+        io::Error::new(io::ErrorKind::InvalidData, text)
+    })
+}
+
+fn parse(line: &str) -> Option<Run> {
+    let (name, last) = line.split_once(' ')?;
+    Some(Run {
+        instance: Instance::parse(name)?,
+        last: Seq(last.parse().ok()?),
+    })
+}
+
+/// Why this spool has stood down, if it has: the name of the run that publishes in its place.
+pub(in crate::spool) fn stood_down(disk: &dyn Disk) -> io::Result<Option<String>> {
+    match read_all(disk, Dir::Root, STOOD_DOWN, 4096) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// This spool stands down, fsynced.
+pub(in crate::spool) fn stand_down(disk: &dyn Disk, rival: Instance) -> io::Result<()> {
+    let text = format!("{rival}\n");
+    write_whole(disk, Dir::Root, STOOD_DOWN, &[text.as_bytes()])
+}
+
+/// This spool publishes again.
+pub(in crate::spool) fn stand_up(disk: &dyn Disk) -> io::Result<()> {
+    disk.remove(Dir::Root, STOOD_DOWN)?;
+    disk.sync_dir(Dir::Root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::RealDisk;
+    use super::*;
+
+    const fn run(n: u8, last: u64) -> Run {
+        Run {
+            instance: Instance([n; 16]),
+            last: Seq(last),
+        }
+    }
+
+    const fn written(n: u8, from: u64, through: u64) -> Written {
+        Written {
+            by: Instance([n; 16]),
+            from: Seq(from),
+            through: Seq(through),
+        }
+    }
+
+    #[test]
+    fn s4_4_every_run_is_on_the_list_and_stays_when_its_segments_are_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::new(dir.path()).unwrap();
+        let first = enlist(&disk, &[], Instance([1; 16])).unwrap();
+        assert_eq!(first, [run(1, 0)]);
+        let log = [written(1, 1, 40), written(2, 41, 50)];
+        let second = enlist(&disk, &log, Instance([3; 16])).unwrap();
+        assert_eq!(second, [run(1, 40), run(2, 50), run(3, 0)]);
+        // Asked again in the same run, and once more when only its own segments are left.
+        let log = [written(3, 51, 60)];
+        let again = enlist(&disk, &log, Instance([3; 16])).unwrap();
+        assert_eq!(again, [run(1, 40), run(2, 50), run(3, 60)]);
+        assert_eq!(read(&disk).unwrap(), again);
+    }
+
+    #[test]
+    fn a_damaged_header_is_nobody() {
+        assert_eq!(
+            merged(Vec::new(), &[written(0, 1, 9)], Instance([4; 16])),
+            [run(4, 0)]
+        );
+    }
+
+    #[test]
+    fn however_many_runs_the_list_has_an_end() {
+        let mut runs = Vec::new();
+        for n in 0..(RUNS_MAX as u128 + 10) {
+            runs.push(Run {
+                instance: Instance(n.to_le_bytes()),
+                last: Seq(0),
+            });
+        }
+        let own = Instance([0xff; 16]);
+        let kept = merged(runs, &[], own);
+        assert_eq!(
+            (kept.len(), kept.last().map(|r| r.instance)),
+            (RUNS_MAX, Some(own))
+        );
+    }
+
+    #[test]
+    fn standing_down_lasts_until_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = RealDisk::new(dir.path()).unwrap();
+        assert_eq!(stood_down(&disk).unwrap(), None);
+        let rival = Instance([7; 16]);
+        stand_down(&disk, rival).unwrap();
+        assert_eq!(stood_down(&disk).unwrap(), Some(rival.to_string()));
+        stand_up(&disk).unwrap();
+        assert_eq!(stood_down(&disk).unwrap(), None);
+    }
+}
