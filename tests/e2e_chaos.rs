@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 use support::{
-    dice::Dice,
+    dice::{self, Dice},
     kafka::Broker,
     load::{Load, Plan},
     oracle, reader,
@@ -36,7 +36,7 @@ fn a_broker_killed_and_frozen_at_random_loses_and_reorders_nothing() {
         give_up_percent: 25,
     };
     let load = Load::start(&relay.address(), plan, &mut dice);
-    for round in 1..=ROUNDS {
+    for round in 1..=dice::rounds(ROUNDS) {
         load.wait_for_more(200, DEADLINE);
         wait::pass(dice.millis(0, 1_000));
         if dice.below(2) == 0 {

@@ -2,6 +2,17 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// How many rounds a test has: so many, unless `LIVEBRIDGE_TEST_ROUNDS` says otherwise, as `./dev soak` does.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever runs a test may want more of it"
+)]
+pub fn rounds(unless_told: u32) -> u32 {
+    let told = std::env::var("LIVEBRIDGE_TEST_ROUNDS").ok();
+    told.and_then(|text| text.parse().ok())
+        .unwrap_or(unless_told)
+}
+
 /// SplitMix64.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);

@@ -23,6 +23,7 @@ pub mod prometheus;
 pub mod python;
 pub mod reader;
 pub mod relay;
+pub mod small_disk;
 pub mod tools;
 pub mod topics;
 pub mod wait;
