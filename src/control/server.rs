@@ -32,7 +32,7 @@ use tokio::{
 /// Connections at once, followers not counted.
 pub(super) const CONNECTIONS: usize = 4;
 /// A request is no longer.
-const REQUEST_MAX: u64 = 1 << 20;
+pub(super) const REQUEST_MAX: u64 = 1 << 20;
 /// For a request to come, and for an answer to be taken.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Answers that wait to be taken.

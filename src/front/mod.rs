@@ -23,7 +23,7 @@ mod notes;
 pub mod off;
 mod patience;
 mod problem;
-mod proxy_header;
+pub mod proxy_header;
 pub mod reload;
 pub mod reply;
 mod route;

@@ -26,7 +26,7 @@ const V2_LONGEST: usize = 2048;
 /// Not a PROXY header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no PROXY header, or a broken one")]
-pub(super) struct Broken;
+pub struct Broken;
 
 impl From<Broken> for io::Error {
     fn from(broken: Broken) -> Self {
@@ -35,7 +35,10 @@ impl From<Broken> for io::Error {
 }
 
 /// Reads the header, which must be there: who connected to the proxy; none if the proxy speaks for itself.
-pub(super) async fn read(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
+///
+/// # Errors
+/// [`Broken`], as an error of the kind `InvalidData`, if there is no header; or that of `io`.
+pub async fn read(io: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
     let mut header = vec![0; V1_SHORTEST];
     io.read_exact(&mut header).await?;
     if header.starts_with(&SIGNATURE) {
