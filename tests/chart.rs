@@ -89,11 +89,21 @@ const VARIANTS: &[(&str, &[&str], usize, usize)] = &[
         1,
     ),
     (
-        "other names",
+        "other names, exactly once",
         &[
+            "delivery=exactly-once",
             "nameOverride=relay",
             "fullnameOverride=callbacks",
             "podSecurity.runAsUser=1000690000",
+        ],
+        6,
+        1,
+    ),
+    (
+        "exactly once",
+        &[
+            "delivery=exactly-once",
+            "settings.topics.checkpoint=relay.checkpoint",
         ],
         6,
         1,
