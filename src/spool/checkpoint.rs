@@ -13,7 +13,7 @@
 //! ```
 
 use super::{
-    bytes::{take, take_u8, take_u32, take_u64},
+    bytes::{pad, take, take_u8, take_u32, take_u64},
     disk::{Dir, Disk, DiskFile, is_unreadable, write_whole},
     outlet::Settled,
     record::Seq,
@@ -184,7 +184,7 @@ pub(in crate::spool) fn encode(generation: u64, settled: &Settled) -> Vec<u8> {
         slot.push(family.code());
         slot.extend_from_slice(&settled.of(*family).0.to_le_bytes());
     }
-    slot.resize(SLOT, 0);
+    pad(&mut slot, SLOT);
     let crc = checksum(&slot).to_le_bytes();
     if let Some(place) = slot.get_mut(CRC_AT..CRC_AT + 4) {
         place.copy_from_slice(&crc);

@@ -13,7 +13,10 @@
 //! `len` counts the payload alone and is never 0: 48 zero bytes are the clean end of what was written. Frames start at
 //! multiples of 8, which is where a scan looks for the next one after damage.
 
-use super::record::{CeId, Seq};
+use super::{
+    bytes::pad,
+    record::{CeId, Seq},
+};
 use crate::clock::Millis;
 
 /// Bytes before the payload.
@@ -88,7 +91,7 @@ pub(in crate::spool) fn encode(
         out.truncate(start);
         return Err(Unframable(payload_len));
     }
-    out.resize(start + size_of(payload_len), 0);
+    pad(out, start + size_of(payload_len));
     let len = u32::try_from(payload_len)
         .map_err(|_| Unframable(payload_len))?
         .to_le_bytes();

@@ -2,7 +2,7 @@
 //! what lies in it and nothing else.
 
 use super::{
-    bytes::written,
+    bytes::{pad, written},
     disk::{Dir, Disk, DiskFile, is_unreadable, read_all},
     index::{self, Entry, Summary},
     scan::{self, Scanned},
@@ -92,7 +92,7 @@ pub(in crate::spool) fn read_written(
         };
         let written = written(read_bytes);
         if written > 0 {
-            bytes.resize(usize::try_from(offset).unwrap_or(usize::MAX), 0);
+            pad(&mut bytes, usize::try_from(offset).unwrap_or(usize::MAX));
             bytes.extend_from_slice(read_bytes.get(..written).unwrap_or_default());
         }
         offset += read as u64;
@@ -103,7 +103,8 @@ pub(in crate::spool) fn read_written(
     }
     // A frame's padding is zeros too, and a body might end in some.
     let whole = bytes.len() + 2 * CHUNK;
-    bytes.resize(whole.min(usize::try_from(len).unwrap_or(usize::MAX)), 0);
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    pad(&mut bytes, whole.min(len));
     Ok((bytes, unreadable))
 }
 

@@ -15,13 +15,10 @@ use std::{
 /// Removes what is older than `retain`, or over the limit.
 pub(in crate::spool) fn remove_due(shared: &Shared, now: Millis) -> io::Result<()> {
     unlink(shared)?;
-    let mut removed = false;
     while let Some(summary) = take_out(shared, now, false) {
         doom(shared, &summary);
         unlink(shared)?;
-        removed = true;
-    }
-    if removed {
+        // One after the other: with a newer one gone and an older one there, a power cut would leave what looks like a loss.
         shared.disk.sync_dir(Dir::Root)?;
     }
     Ok(())

@@ -102,7 +102,53 @@ pub(in crate::spool) fn read(name: Name, bytes: &[u8]) -> Scanned {
     while let Some(item) = reader.next(name.salt, &mut scanned) {
         scanned.items.push(item);
     }
+    put_displaced_aside(&mut scanned.items);
     scanned
+}
+
+/// Frames are written in order. Where they aren't, some lie where they don't belong (a write that went astray): the fewest that have
+/// to be taken for damage, so that the others are in order.
+fn put_displaced_aside(items: &mut [Item]) {
+    let seqs: Vec<(usize, Seq)> = items
+        .iter()
+        .enumerate()
+        .filter_map(|(at, item)| match item {
+            Item::Frame(frame) => Some((at, frame.entry.seq)),
+            Item::Bad(_) => None,
+        })
+        .collect();
+    if seqs.is_sorted_by(|(_, one), (_, next)| one < next) {
+        return;
+    }
+    // The longest increasing subsequence: `ends` holds, by length, the one that ends lowest; `before` who comes before whom in it.
+    let mut ends: Vec<(usize, Seq)> = Vec::new();
+    let mut before: Vec<Option<usize>> = vec![None; items.len()];
+    for (at, seq) in &seqs {
+        let length = ends.partition_point(|(_, end)| end < seq);
+        if let Some(place) = before.get_mut(*at) {
+            *place = length
+                .checked_sub(1)
+                .and_then(|shorter| ends.get(shorter))
+                .map(|(end, _)| *end);
+        }
+        match ends.get_mut(length) {
+            Some(end) => *end = (*at, *seq),
+            None => ends.push((*at, *seq)),
+        }
+    }
+    let mut kept = vec![false; items.len()];
+    let mut last = ends.last().map(|(at, _)| *at);
+    while let Some(at) = last {
+        if let Some(kept) = kept.get_mut(at) {
+            *kept = true;
+        }
+        last = before.get(at).copied().flatten();
+    }
+    for (item, kept) in items.iter_mut().zip(kept) {
+        if let (Item::Frame(frame), false) = (&*item, kept) {
+            *item = Item::Bad(frame.entry.offset..frame.entry.end());
+        }
+    }
 }
 
 struct Reader<'a> {
@@ -177,7 +223,7 @@ impl Reader<'_> {
         };
         let follows = self.last.is_none_or(|last| {
             let most = (self.bytes.len() / frame::HEADER) as u64;
-            head.seq > last && head.seq.0 - last.0 <= most
+            head.seq.0.abs_diff(last.0) <= most
         });
         follows && head.synced_through < head.seq && frame::size_of(len) <= at.len()
     }

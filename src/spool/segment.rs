@@ -22,7 +22,10 @@
 //! its header is written with its first batch, by the same write and sync. The salt is in the name too, so that the frames
 //! of a segment can be checked even if its header is damaged.
 
-use super::record::Seq;
+use super::{
+    bytes::{pad, written},
+    record::Seq,
+};
 use std::{fmt, str::FromStr};
 
 /// Bytes before the first frame.
@@ -142,7 +145,7 @@ impl Header {
         out.extend_from_slice(&self.name.ordinal.to_le_bytes());
         out.extend_from_slice(&self.first_seq.0.to_le_bytes());
         out.extend_from_slice(&self.instance.0);
-        out.resize(start + HEADER, 0);
+        pad(out, start + HEADER);
         let crc = out.get(start..).map_or(0, checksum);
         if let Some(place) = out.get_mut(start + CRC_AT..start + CRC_AT + 4) {
             place.copy_from_slice(&crc.to_le_bytes());
@@ -154,7 +157,7 @@ impl Header {
         let Some((block, _)) = bytes.split_at_checked(HEADER) else {
             return Block::Bad;
         };
-        if block.iter().all(|byte| *byte == 0) {
+        if written(block) == 0 {
             return Block::Unused;
         }
         parse(name, block).unwrap_or(Block::Bad)

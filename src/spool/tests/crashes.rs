@@ -1,4 +1,4 @@
-//! Power cuts, kills and failing calls at every operation of short histories.
+//! Power cuts and kills at every call of one history with everything in it. See [`super::exhaustive`] for many short ones.
 
 use super::{
     super::{disk::Disk, record::Seq},
@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// What must still be there: number to seq; and the checkpoint that was synced.
 #[derive(Debug, Default, Clone)]
-struct Promised {
+pub(super) struct Promised {
     acked: BTreeMap<u64, Seq>,
     settled: Seq,
 }
@@ -17,7 +17,7 @@ struct Promised {
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Appends, duplicates, rotations, checkpoints, deletions and a second run; stops at the first fault.
-fn history(disk: &FakeDisk, promised: &mut Promised) -> Option<()> {
+pub(super) fn history(disk: &FakeDisk, promised: &mut Promised) -> Option<()> {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let mut run = rig::open(&shared, MAX_BYTES, 1_000).ok()?;
     batch(&mut run, &[1, 2, 3], promised)?;
@@ -64,7 +64,7 @@ fn settle(run: &mut Run, through: Seq, promised: &mut Promised) -> Option<()> {
 }
 
 /// Opens what is left and holds it against the promise.
-fn check(disk: &FakeDisk, promised: &Promised, context: &str) -> Run {
+pub(super) fn check(disk: &FakeDisk, promised: &Promised, context: &str) -> Run {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let mut run =
         rig::open(&shared, MAX_BYTES, 4_000_000).unwrap_or_else(|e| panic!("{context}: {e}"));
@@ -149,35 +149,6 @@ fn a_power_cut_or_kill_at_any_call_never_takes_an_acknowledged_record() {
     println!("{states} crash states");
 }
 
-#[test]
-fn a_second_crash_during_recovery_takes_nothing_either() {
-    let mut states = 0;
-    for call in (1..=calls_of_history()).step_by(5) {
-        let disk = FakeDisk::new();
-        disk.die_at(call);
-        let mut promised = Promised::default();
-        history(&disk, &mut promised);
-        for first in [Survives::All, Survives::Nothing, Survives::Some(77)] {
-            for second in 1.. {
-                let again = disk.after_crash(first);
-                again.die_at(second);
-                let shared: Arc<dyn Disk> = Arc::new(again.clone());
-                let opened = rig::open(&shared, MAX_BYTES, 4_000_000).map(|_| ());
-                for survives in [Survives::All, Survives::Nothing, Survives::Some(second)] {
-                    states += 1;
-                    let context =
-                        format!("dies at call {call}, {first:?}, then at {second}, {survives:?}");
-                    check(&again.after_crash(survives), &promised, &context);
-                }
-                if opened.is_ok() && again.calls() < second {
-                    break;
-                }
-            }
-        }
-    }
-    println!("{states} crash states");
-}
-
 /// A kill leaves whole frames in the page cache only. Once they were relied on, a power cut must not take them.
 #[test]
 fn s1_6_what_recovery_takes_over_survives_a_power_cut() {
@@ -199,25 +170,4 @@ fn s1_6_what_recovery_takes_over_survives_a_power_cut() {
         relied += seen.len();
     }
     assert!(relied > 1000);
-}
-
-#[test]
-fn s1_9_any_call_may_fail_and_nothing_acknowledged_is_lost() {
-    for call in 1..=calls_of_history() {
-        let disk = FakeDisk::new();
-        disk.fail_at(call);
-        let mut promised = Promised::default();
-        let _ = history(&disk, &mut promised);
-        for survives in [Survives::All, Survives::Nothing, Survives::Some(call * 31)] {
-            let mut run = check(
-                &disk.after_crash(survives),
-                &promised,
-                &format!("call {call} fails, {survives:?}"),
-            );
-            // Whatever heard no yes can be sent again, and is then there.
-            let (result, answers) = run.commit(&[1, 12, 55]);
-            result.unwrap();
-            assert!(answers.into_iter().all(|a| matches!(a, Some(Ok(_)))));
-        }
-    }
 }

@@ -187,7 +187,6 @@ impl FakeDisk {
         self.0.lock().unwrap().verb_fails = Some((verb, call, error));
     }
 
-    #[expect(dead_code, reason = "for tests that look at every state")]
     pub(in crate::spool) fn watch(&self, watch: Option<Watch>) {
         self.0.lock().unwrap().watch = watch;
     }

@@ -73,6 +73,9 @@ pub(in crate::spool) const DEDUP: Dedup = Dedup {
     max_entries: 1000,
 };
 
+/// From here to a million, a callback takes half a segment.
+pub(in crate::spool) const BIG: u64 = 500_000;
+
 /// A callback: its identity is its number, its body says it. Even ones are of one family, odd ones of another; from a million on
 /// the millions are the family's code.
 pub(in crate::spool) fn envelope(n: u64) -> Envelope {
@@ -87,7 +90,11 @@ pub(in crate::spool) fn envelope(n: u64) -> Envelope {
         traceparent: None,
         body: format!(
             "{{\"n\":{n},\"pad\":\"{}\"}}",
-            "x".repeat(200 + usize::try_from(n % 7).unwrap() * 40)
+            "x".repeat(if (BIG..1_000_000).contains(&n) {
+                1_800
+            } else {
+                200 + usize::try_from(n % 7).unwrap() * 40
+            })
         )
         .into(),
     }
@@ -122,8 +129,34 @@ pub(in crate::spool) fn remove_indices(disk: &dyn Disk) {
     }
 }
 
+/// Metrics, registered once for many runs.
+#[derive(Clone)]
+pub(in crate::spool) struct Meters {
+    metrics: Metrics,
+    callbacks: Callbacks,
+}
+
+impl Meters {
+    pub(in crate::spool) fn new() -> Self {
+        let registry = Registry::new();
+        Self {
+            metrics: Metrics::register(&registry).unwrap(),
+            callbacks: Callbacks::register(&registry, &[source()]).unwrap(),
+        }
+    }
+}
+
 /// Opens with an eighth of `max_bytes`, at least 8 KiB, as segments.
 pub(in crate::spool) fn open(disk: &Arc<dyn Disk>, max_bytes: u64, at: u64) -> Result<Run, String> {
+    open_with(disk, max_bytes, at, &Meters::new())
+}
+
+pub(in crate::spool) fn open_with(
+    disk: &Arc<dyn Disk>,
+    max_bytes: u64,
+    at: u64,
+    meters: &Meters,
+) -> Result<Run, String> {
     let (spool, limits) = (spool_settings(max_bytes), limits(2000));
     let settings = Settings {
         spool: &spool,
@@ -131,11 +164,9 @@ pub(in crate::spool) fn open(disk: &Arc<dyn Disk>, max_bytes: u64, at: u64) -> R
         limits: &limits,
     };
     let clock = Arc::new(HandClock(AtomicU64::new(at)));
-    let registry = Registry::new();
-    let metrics = Metrics::register(&registry).unwrap();
+    let Meters { metrics, callbacks } = meters.clone();
     let ready =
         make(settings, Arc::clone(disk), None, &*clock, metrics).map_err(|e| e.to_string())?;
-    let callbacks = Callbacks::register(&registry, &[source()]).unwrap();
     let shared = Arc::clone(&ready.shared);
     let (appender, queue) = Appender::new(4096, 64 << 20, Arc::clone(&shared.full), Arc::default());
     Ok(Run {
@@ -165,20 +196,30 @@ pub(in crate::spool) type Answer = Option<Result<Durable, AppendError>>;
 impl Run {
     /// One batch of these callbacks, and what each hears.
     pub(in crate::spool) fn commit(&mut self, numbers: &[u64]) -> (io::Result<()>, Vec<Answer>) {
-        let receipts: Vec<Receipt> = numbers
+        let mut receipts: Vec<Receipt> = numbers
             .iter()
-            .map(|n| {
-                self.appender
-                    .submit(ce_id(*n), EventName::RecordingFile, envelope(*n))
-                    .unwrap()
-            })
+            .map(|n| self.submit(ce_id(*n), EventName::RecordingFile, envelope(*n)))
             .collect();
+        let result = self.commit_waiting();
+        (result, receipts.iter_mut().map(poll).collect())
+    }
+
+    pub(in crate::spool) fn submit(
+        &self,
+        ce_id: CeId,
+        event: EventName,
+        envelope: Envelope,
+    ) -> Receipt {
+        self.appender.submit(ce_id, event, envelope).unwrap()
+    }
+
+    /// One batch of what was submitted.
+    pub(in crate::spool) fn commit_waiting(&mut self) -> io::Result<()> {
         let mut batch = Vec::new();
         while let Ok(append) = self.queue.try_recv() {
             batch.push(append);
         }
-        let result = self.writer.commit(&mut batch, self.clock.now());
-        (result, receipts.into_iter().map(poll_once).collect())
+        self.writer.commit(&mut batch, self.clock.now())
     }
 
     /// Commits, all of which must be new or duplicates of durable ones.
@@ -227,8 +268,9 @@ pub(in crate::spool) fn settled(through: Seq) -> Settled {
     settled
 }
 
-fn poll_once(mut receipt: Receipt) -> Answer {
-    match Pin::new(&mut receipt).poll(&mut Context::from_waker(Waker::noop())) {
+/// What it says by now.
+pub(in crate::spool) fn poll(receipt: &mut Receipt) -> Answer {
+    match Pin::new(receipt).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Some(answer),
         Poll::Pending => None,
     }

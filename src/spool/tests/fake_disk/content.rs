@@ -9,8 +9,10 @@
 //!
 //! A crash may leave any of the contents of any doubtful sector, whatever it leaves of the others.
 
+use crate::spool::bytes::pad;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hasher},
     ops::Range,
     sync::Arc,
 };
@@ -26,6 +28,23 @@ pub(in crate::spool) struct Content {
     /// Other lengths that may be on the platter, oldest first.
     lengths: Vec<usize>,
     unreadable: Vec<Range<usize>>,
+    /// Of what is live: the sum of the sectors' digests. Zeros count nothing.
+    digest: u64,
+}
+
+fn digest(sector: usize, bytes: &[u8]) -> u64 {
+    if bytes == &[0; SECTOR][..bytes.len()] {
+        return 0;
+    }
+    let mut hasher = DefaultHasher::new();
+    hasher.write_usize(sector);
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+fn swapped(sum: u64, sector: usize, old: &[u8], new: &[u8]) -> u64 {
+    sum.wrapping_sub(digest(sector, old))
+        .wrapping_add(digest(sector, new))
 }
 
 impl Content {
@@ -39,7 +58,7 @@ impl Content {
         let live = Arc::make_mut(&mut self.live);
         if end > old_len {
             self.lengths.push(old_len);
-            live.resize(end, 0);
+            pad(live, end);
         }
         for sector in offset / SECTOR..end.div_ceil(SECTOR) {
             let from = (sector * SECTOR).max(offset);
@@ -52,6 +71,7 @@ impl Content {
             let whole = sector * SECTOR..((sector + 1) * SECTOR).min(live.len());
             let old: Arc<[u8]> = live[whole.clone()].into();
             live[from..to].copy_from_slice(new);
+            self.digest = swapped(self.digest, sector, &old, &live[whole.clone()]);
             let others = self.doubtful.entry(sector).or_default();
             if !others.contains(&old) {
                 others.push(old);
@@ -77,7 +97,6 @@ impl Content {
     }
 
     /// The sectors whose content isn't certain, with the number of contents that each may have.
-    #[expect(dead_code, reason = "for tests that look at every state")]
     pub(in crate::spool) fn doubts(&self) -> impl Iterator<Item = (usize, usize)> {
         let choices = |(sector, others): (&usize, &Vec<_>)| (*sector, others.len() + 1);
         self.doubtful.iter().map(choices)
@@ -96,11 +115,14 @@ impl Content {
         length: usize,
     ) -> Self {
         let mut live = self.live.to_vec();
+        let mut digest = self.digest;
         for (sector, others) in &self.doubtful {
             if let Some(chosen) = choose(*sector, others.len() + 1).checked_sub(1) {
                 let start = sector * SECTOR;
                 let old = &others[chosen];
-                live[start..start + old.len()].copy_from_slice(old);
+                let place = &mut live[start..start + old.len()];
+                digest = swapped(digest, *sector, place, old);
+                place.copy_from_slice(old);
             }
         }
         if let Some(chosen) = length.checked_sub(1) {
@@ -109,8 +131,29 @@ impl Content {
         Self {
             live: live.into(),
             unreadable: self.unreadable.clone(),
+            digest,
             ..Self::default()
         }
+    }
+
+    /// Tells contents apart: of what [`Self::after_power_cut`] would leave by these choices.
+    pub(in crate::spool) fn digest(
+        &self,
+        mut choose: impl FnMut(usize, usize) -> usize,
+        length: usize,
+    ) -> u64 {
+        let mut sum = self.digest;
+        for (sector, others) in &self.doubtful {
+            if let Some(chosen) = choose(*sector, others.len() + 1).checked_sub(1) {
+                let start = sector * SECTOR;
+                let live = &self.live[start..(start + SECTOR).min(self.live.len())];
+                sum = swapped(sum, *sector, live, &others[chosen]);
+            }
+        }
+        let len = length
+            .checked_sub(1)
+            .map_or(self.live.len(), |chosen| self.lengths[chosen]);
+        sum.wrapping_mul(31).wrapping_add(len as u64)
     }
 
     /// Flips bits behind everyone's back, on the platter and in every cache.

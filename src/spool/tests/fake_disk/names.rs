@@ -5,12 +5,15 @@
 //! a page of data, nobody forgets it.
 
 use super::super::super::disk::Dir;
-use std::sync::Arc;
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 /// Which file has which name.
 pub(in crate::spool) type Table = Vec<(Dir, Arc<str>, u64)>;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 enum Act {
     Link(Arc<str>, u64),
     Unlink(Arc<str>),
@@ -80,6 +83,13 @@ impl Names {
     /// How much was done that a crash may undo.
     pub(in crate::spool) fn unsynced(&self) -> usize {
         self.acts.len()
+    }
+
+    /// What was done, in order: tells apart what lies between a process and the platter.
+    pub(in crate::spool) fn hash_unsynced(&self, hasher: &mut impl Hasher) {
+        for (dir, act) in &self.acts {
+            (*dir, act).hash(hasher);
+        }
     }
 
     /// After a power cut, with those acts done for which `done` says so.
