@@ -113,8 +113,8 @@ fn expected(members: &Members, has_unsigned: bool) -> Expected {
     let t = text(t).unwrap_or_else(|| t.to_owned());
     let digits = (1..=19).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit());
     let expires = t.parse::<u64>().ok().filter(|_| digits);
-    let in_time = expires
-        .is_some_and(|expires| expires >= NOW - LEEWAY && expires <= NOW + VALIDITY + LEEWAY);
+    let lasting = NOW - LEEWAY..=NOW + VALIDITY + LEEWAY;
+    let in_time = expires.is_some_and(|expires| lasting.contains(&expires));
     let given = text(sign_there).unwrap_or_default().to_ascii_lowercase();
     let by = KEYS.iter().position(|key| sign(key, &t) == given);
     match by {
