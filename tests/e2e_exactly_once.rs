@@ -17,7 +17,7 @@ use support::{
 
 const DEADLINE: Duration = Duration::from_secs(120);
 /// `transaction.timeout.ms`, and what the coordinator takes to notice.
-const OVER_THE_TIMEOUT: Duration = Duration::from_secs(27);
+const OVER_THE_TIMEOUT: Duration = Duration::from_secs(18);
 
 fn relay(broker: &Broker, topics: &Topics) -> Relay {
     Relay::new(

@@ -199,7 +199,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             .map_err(Fault::Checkpoint)?;
         if let Some(exact) = &mut self.exact {
             exact.rival = Some(rival.to_string());
+            // What was still to be written to the local checkpoint lies before this.
+            exact.committed = *covered;
         }
+        self.written = *covered;
         self.parts.metrics.stood_down(true);
         Ok(())
     }

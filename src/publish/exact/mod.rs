@@ -19,6 +19,8 @@ mod end;
 mod flow;
 mod lead;
 mod reader;
+#[cfg(test)]
+mod simulation;
 mod transaction;
 
 pub use decide::Found;

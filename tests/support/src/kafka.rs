@@ -249,6 +249,7 @@ impl Broker {
              transaction.state.log.num.partitions=1\n\
              transaction.state.log.replication.factor=1\n\
              transaction.state.log.min.isr=1\n\
+             transaction.abort.timed.out.transaction.cleanup.interval.ms=1000\n\
              group.initial.rebalance.delay.ms=0\n\
              broker.session.timeout.ms=2000\n\
              broker.heartbeat.interval.ms=400\n\

@@ -1,0 +1,345 @@
+//! A Kafka with transactions and moods: it fences, times out, loses its answers, refuses records and topics. What it
+//! committed stays.
+
+use super::super::{checkpoint::Stored, decide::Found, transaction::Outcome};
+use crate::{
+    publish::{
+        broker::{Ask, Broker, Enqueued, OpenError, Producer},
+        classify::Code,
+        exact::Purpose,
+        mailbox::{Answer, Mail, ProducerId, Report, Reports, Ticket},
+        message::Message,
+    },
+    spool::Seq,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex},
+};
+use support::dice::Dice;
+
+pub(super) type KafkaRef = Arc<Mutex<Kafka>>;
+/// A process and its producer.
+type Id = (u64, ProducerId);
+
+/// No record with such a number is ever taken.
+pub(super) const fn is_poison(number: u64) -> bool {
+    number.is_multiple_of(23)
+}
+
+pub(super) const TOPICS: [&str; 2] = ["a", "b"];
+
+#[derive(Default)]
+struct Client {
+    purpose: Option<Purpose>,
+    asked: VecDeque<Ask>,
+    queue: VecDeque<(Ticket, Message)>,
+    /// What the transaction under way holds; none if there is none.
+    open: Option<Vec<Message>>,
+    must_abort: bool,
+    /// Fenced, or lost in some other way.
+    dead: bool,
+    closing: bool,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Kafka {
+    clients: BTreeMap<Id, Client>,
+    /// By transactional id.
+    owner: BTreeMap<String, Id>,
+    /// By topic, in order: the number in each message.
+    pub(super) log: BTreeMap<String, Vec<u64>>,
+    /// By spool, in order.
+    checkpoints: BTreeMap<String, Vec<Vec<u8>>>,
+    pub(super) gone: BTreeSet<&'static str>,
+    pub(super) down: bool,
+    pub(super) calm: bool,
+    mail: BTreeMap<u64, Mail>,
+}
+
+pub(super) fn number_of(message: &Message) -> u64 {
+    let text = std::str::from_utf8(&message.payload).unwrap();
+    text.parse().unwrap()
+}
+
+impl Kafka {
+    /// One client gets somewhere, or not.
+    pub(super) fn acts(&mut self, dice: &mut Dice) {
+        let ids: Vec<_> = self.clients.keys().copied().collect();
+        let Some(&id) = ids.get(dice.below(ids.len().max(1) as u64) as usize) else {
+            return;
+        };
+        if self.clients[&id].closing {
+            // Its transaction is left to the coordinator, which aborts it.
+            self.clients.remove(&id);
+            self.mail.entry(id.0).or_default().closed.push(id.1);
+            return;
+        }
+        if self.down {
+            return;
+        }
+        // A transaction over its timeout, of a process that slept, say.
+        if !self.calm && dice.below(150) == 0 {
+            self.lose(id);
+        }
+        let client = self.clients.get_mut(&id).unwrap();
+        if let Some((ticket, message)) = client.queue.pop_front() {
+            let result = self.judge(id, &message, dice);
+            self.report(id, ticket, result);
+        } else if let Some(ask) = client.asked.pop_front() {
+            let answer = self.answer(id, ask, dice);
+            self.mail
+                .entry(id.0)
+                .or_default()
+                .answers
+                .push((id.1, answer));
+        }
+    }
+
+    fn lose(&mut self, id: Id) {
+        let client = self.clients.get_mut(&id).unwrap();
+        client.dead |= client.open.is_some();
+    }
+
+    fn judge(&mut self, id: Id, message: &Message, dice: &mut Dice) -> Result<(), Code> {
+        let rough = !self.calm && dice.below(40) == 0;
+        let gone = self.gone.contains(&*message.topic);
+        let is_checkpoint = &*message.topic == "checkpoints";
+        let client = self.clients.get_mut(&id).unwrap();
+        let code = if client.dead {
+            -144
+        } else if gone {
+            [3, 29, -188][dice.below(3) as usize]
+        } else if !is_checkpoint && is_poison(number_of(message)) {
+            10
+        } else if rough {
+            [-192, -195, 7, 77][dice.below(4) as usize]
+        } else {
+            // What was taken before it was refused is aborted all the same.
+            client.open.as_mut().unwrap().push(message.clone());
+            return Ok(());
+        };
+        client.must_abort = true;
+        Err(Code(code))
+    }
+
+    fn report(&mut self, id: Id, ticket: Ticket, result: Result<(), Code>) {
+        self.mail.entry(id.0).or_default().reports.push(Report {
+            producer: id.1,
+            ticket,
+            result,
+        });
+    }
+
+    fn answer(&mut self, id: Id, ask: Ask, dice: &mut Dice) -> Answer {
+        let mood = if self.calm { 100 } else { dice.below(30) };
+        let client = self.clients.get_mut(&id).unwrap();
+        match (ask, mood) {
+            (Ask::Prepare, 0..3) => Answer::NotReady(mood > 0),
+            (Ask::Prepare, _) => self.prepare(id),
+            (Ask::Abort, _) if client.dead => Answer::Abort(Outcome::Unknown),
+            (Ask::Abort, 0) => {
+                client.asked.clear();
+                Answer::Abort(Outcome::Again)
+            }
+            (Ask::Abort, _) => {
+                client.open = None;
+                client.must_abort = false;
+                Answer::Abort(Outcome::Done)
+            }
+            (Ask::Commit, _) if client.dead => Answer::Commit(Outcome::Unknown),
+            (Ask::Commit, _) if client.must_abort => Answer::Commit(Outcome::MustAbort),
+            (Ask::Commit, 0) => Answer::Commit(Outcome::Again),
+            (Ask::Commit, 1) => {
+                client.must_abort = true;
+                Answer::Commit(Outcome::MustAbort)
+            }
+            // It never arrived, or its answer didn't.
+            (Ask::Commit, 2) => {
+                client.dead = true;
+                Answer::Commit(Outcome::Unknown)
+            }
+            (Ask::Commit, 3) => {
+                self.commit(id);
+                self.clients.get_mut(&id).unwrap().dead = true;
+                Answer::Commit(Outcome::Unknown)
+            }
+            (Ask::Commit, _) => {
+                self.commit(id);
+                Answer::Commit(Outcome::Done)
+            }
+        }
+    }
+
+    /// Fences whoever has the transactional id, whose transaction is aborted.
+    fn prepare(&mut self, id: Id) -> Answer {
+        let purpose = self.clients[&id].purpose.clone().unwrap();
+        if let Some(before) = self.owner.insert(purpose.transactional_id(), id)
+            && before != id
+            && let Some(client) = self.clients.get_mut(&before)
+        {
+            client.dead = true;
+        }
+        let mut found = Found::default();
+        for value in self
+            .checkpoints
+            .get(&purpose.spool_id)
+            .into_iter()
+            .flatten()
+        {
+            let stored = Stored::from_json(value).unwrap();
+            if purpose.runs.iter().any(|r| r.instance == stored.instance) {
+                found.ours = Some(stored.clone());
+            }
+            found.last = Some(stored);
+        }
+        Answer::Ready(Box::new(found))
+    }
+
+    fn commit(&mut self, id: Id) {
+        let client = self.clients.get_mut(&id).unwrap();
+        let owner = self.owner[&client.purpose.as_ref().unwrap().transactional_id()];
+        assert_eq!(owner, id, "only the owner commits");
+        for message in client.open.take().expect("a transaction") {
+            if &*message.topic == "checkpoints" {
+                let spool = String::from_utf8(message.key.clone().unwrap()).unwrap();
+                self.checkpoints
+                    .entry(spool)
+                    .or_default()
+                    .push(message.payload);
+            } else {
+                let log = self.log.entry(message.topic.to_string()).or_default();
+                log.push(number_of(&message));
+            }
+        }
+    }
+
+    /// As after kill -9: a commit that was asked for may still arrive.
+    pub(super) fn process_died(&mut self, process: u64, dice: &mut Dice) {
+        let ids: Vec<_> = self
+            .clients
+            .keys()
+            .copied()
+            .filter(|id| id.0 == process)
+            .collect();
+        for id in ids {
+            let client = &self.clients[&id];
+            let asked = client.asked.front() == Some(&Ask::Commit) && client.queue.is_empty();
+            if asked && !client.dead && !client.must_abort && !self.down && dice.below(2) == 0 {
+                self.commit(id);
+            }
+            self.clients.remove(&id);
+        }
+        self.mail.remove(&process);
+    }
+
+    /// Some of what has arrived for a process.
+    pub(super) fn mail(&mut self, process: u64, dice: &mut Dice) -> Mail {
+        let Some(waiting) = self.mail.get_mut(&process) else {
+            return Mail::default();
+        };
+        let some = (dice.below(8) as usize + usize::from(self.calm)).min(waiting.reports.len());
+        let mut mail = Mail {
+            reports: waiting.reports.drain(..some).collect(),
+            ..Mail::default()
+        };
+        if waiting.reports.is_empty() {
+            mail.answers = std::mem::take(&mut waiting.answers);
+            mail.closed = std::mem::take(&mut waiting.closed);
+        }
+        mail
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct FakeBroker {
+    pub(super) kafka: KafkaRef,
+    pub(super) process: u64,
+}
+
+pub(super) struct FakeProducer {
+    id: Id,
+    kafka: KafkaRef,
+}
+
+impl Broker for FakeBroker {
+    type Producer = FakeProducer;
+
+    fn open(&self, _: ProducerId, _: Arc<dyn Reports>) -> Result<FakeProducer, OpenError> {
+        panic!("exactly-once has no other producers");
+    }
+
+    fn open_transactional(
+        &self,
+        id: ProducerId,
+        _: Arc<dyn Reports>,
+        purpose: &Purpose,
+    ) -> Result<FakeProducer, OpenError> {
+        let id = (self.process, id);
+        let client = Client {
+            purpose: Some(purpose.clone()),
+            ..Client::default()
+        };
+        self.kafka.lock().unwrap().clients.insert(id, client);
+        Ok(FakeProducer {
+            id,
+            kafka: Arc::clone(&self.kafka),
+        })
+    }
+}
+
+impl FakeProducer {
+    fn with<T>(&self, act: impl FnOnce(&mut Client) -> T) -> T {
+        let mut kafka = self.kafka.lock().unwrap();
+        act(kafka.clients.get_mut(&self.id).expect("it is open"))
+    }
+}
+
+impl Producer for FakeProducer {
+    fn enqueue(&self, message: &Message, ticket: Ticket) -> Enqueued {
+        let message = message.clone();
+        self.with(|client| {
+            assert!(client.open.is_some(), "sent outside of a transaction");
+            let all_reported = client.queue.is_empty() || ticket.seq != Seq(0);
+            assert!(
+                all_reported && client.asked.is_empty(),
+                "a checkpoint goes when all is reported, and nothing after a question"
+            );
+            client.queue.push_back((ticket, message));
+            Enqueued::Taken
+        })
+    }
+
+    fn begin(&self) -> Outcome {
+        self.with(|client| {
+            if client.dead {
+                return Outcome::Unknown;
+            }
+            assert!(client.open.is_none(), "one transaction at a time");
+            client.open = Some(Vec::new());
+            client.must_abort = false;
+            Outcome::Done
+        })
+    }
+
+    fn ask(&self, ask: Ask) {
+        self.with(|client| {
+            assert!(client.asked.is_empty(), "one question at a time");
+            client.asked.push_back(ask);
+        });
+    }
+
+    fn close(self) {}
+}
+
+impl Drop for FakeProducer {
+    fn drop(&mut self) {
+        if let Ok(mut kafka) = self.kafka.lock()
+            && let Some(client) = kafka.clients.get_mut(&self.id)
+        {
+            client.closing = true;
+            client.dead = true;
+        }
+    }
+}
