@@ -107,16 +107,21 @@ fn rehearse(dir: &Path, time: Duration) -> Result<usize, Failure> {
         };
         print(&line)
     };
-    told(measure::syncs(&dir.join("syncs"), part))?;
+    told(in_turn(dir, |dir| measure::syncs(&dir.join("file"), part)))?;
     for clients in [1, 128] {
-        told(measure::spool(
-            &dir.join(format!("{clients}")),
-            clients,
-            part,
-        ))?;
+        told(in_turn(dir, |dir| measure::spool(dir, clients, part)))?;
     }
     let end = Instant::now() + part * 5;
-    told(kills::rounds(&dir.join("kills"), end))?;
-    told(fill::to_the_limit(&dir.join("full")))?;
+    told(in_turn(dir, |dir| kills::rounds(dir, end)))?;
+    told(in_turn(dir, fill::to_the_limit))?;
     Ok(faults)
+}
+
+/// Each rehearsal has a small volume for itself.
+fn in_turn(dir: &Path, rehearsal: impl FnOnce(&Path) -> Verdict) -> Verdict {
+    let place = dir.join("one");
+    std::fs::create_dir(&place).map_err(|e| e.to_string())?;
+    let verdict = rehearsal(&place);
+    std::fs::remove_dir_all(&place).map_err(|e| e.to_string())?;
+    verdict
 }
