@@ -35,7 +35,6 @@ const VARIANTS: &[(&str, &[&str], usize, usize)] = &[
             "ingress.enabled=true",
             "ingress.className=nginx",
             "ingress.tlsSecret=door",
-            "ingress.annotations.a=b",
             "drainJob.claim=spool-livebridge-2",
             "tls.secret=door",
             "tls.clientCaItem=ca.crt",
@@ -95,15 +94,6 @@ const VARIANTS: &[(&str, &[&str], usize, usize)] = &[
             "nameOverride=relay",
             "fullnameOverride=callbacks",
             "podSecurity.runAsUser=1000690000",
-        ],
-        6,
-        1,
-    ),
-    (
-        "exactly once",
-        &[
-            "delivery=exactly-once",
-            "settings.topics.checkpoint=relay.checkpoint",
         ],
         6,
         1,
