@@ -2,6 +2,7 @@
 //! committed stays.
 
 use super::super::{checkpoint::Stored, decide::Found, transaction::Outcome};
+use super::spool::DiskRef;
 use crate::{
     publish::{
         broker::{Ask, Broker, Enqueued, OpenError, Producer},
@@ -201,7 +202,9 @@ impl Kafka {
         let client = self.clients.get_mut(&id).unwrap();
         let owner = self.owner[&client.purpose.as_ref().unwrap().transactional_id()];
         assert_eq!(owner, id, "only the owner commits");
-        for message in client.open.take().expect("a transaction") {
+        let open = client.open.take().expect("a transaction");
+        self.assert_claimed(&open);
+        for message in open {
             if &*message.topic == "checkpoints" {
                 let spool = String::from_utf8(message.key.clone().unwrap()).unwrap();
                 self.checkpoints
@@ -213,6 +216,23 @@ impl Kafka {
                 log.push(number_of(&message));
             }
         }
+    }
+
+    /// A run's first commit is a checkpoint alone, and none goes without one.
+    fn assert_claimed(&self, open: &[Message]) {
+        let (last, records) = open.split_last().expect("a checkpoint");
+        assert_eq!(
+            &*last.topic, "checkpoints",
+            "the checkpoint is in the transaction"
+        );
+        let spool = String::from_utf8(last.key.clone().unwrap()).unwrap();
+        let before = self.checkpoints.get(&spool).and_then(|all| all.last());
+        let writer = |value: &Vec<u8>| Stored::from_json(value).unwrap().instance;
+        let claimed = before.map(writer) == Some(writer(&last.payload));
+        assert!(
+            claimed || records.is_empty(),
+            "a run claims before its first record"
+        );
     }
 
     /// As after kill -9: a commit that was asked for may still arrive.
@@ -256,6 +276,7 @@ impl Kafka {
 pub(super) struct FakeBroker {
     pub(super) kafka: KafkaRef,
     pub(super) process: u64,
+    pub(super) disk: DiskRef,
 }
 
 pub(super) struct FakeProducer {
@@ -276,6 +297,8 @@ impl Broker for FakeBroker {
         _: Arc<dyn Reports>,
         purpose: &Purpose,
     ) -> Result<FakeProducer, OpenError> {
+        let rival = &self.disk.lock().unwrap().rival;
+        assert!(rival.is_none(), "who has stood down fences nobody");
         let id = (self.process, id);
         let client = Client {
             purpose: Some(purpose.clone()),

@@ -155,6 +155,7 @@ impl World {
             broker: FakeBroker {
                 kafka: Arc::clone(&self.kafka),
                 process,
+                disk: Arc::clone(&disk),
             },
             render: FakeRender,
             copies: Box::new(NoCopies),
