@@ -5,7 +5,7 @@
 //! relay with somebody following its decisions, and a second process of the very same binary, which shows the noise.
 //!
 //! ```text
-//! cargo bench --bench cost [-- --against PATH] [--seconds 2] [--rounds 9] [--connections 64]
+//! cargo bench --bench cost [-- --against PATH] [--relay PATH] [--seconds 2] [--rounds 9] [--connections 64]
 //! ```
 
 #[path = "../door/generator.rs"]
@@ -30,10 +30,11 @@ fn main() {
     };
     let time = Duration::from_secs(number("--seconds", 2));
     let connections = usize::try_from(number("--connections", 64)).expect("few");
+    let this = value("--relay").unwrap_or_else(|| THIS.into());
     let mut all = vec![
-        Contender::start("this relay", THIS),
-        Contender::start("the same once more", THIS),
-        Contender::start("followed", THIS).followed(),
+        Contender::start("this relay", &this),
+        Contender::start("the same once more", &this),
+        Contender::start("followed", &this).followed(&this),
     ];
     if let Some(path) = value("--against") {
         all.push(Contender::start("the other build", &path));
@@ -87,9 +88,9 @@ impl Contender {
     }
 
     /// By somebody who wants to hear of refusals only, as one does for hours.
-    fn followed(mut self) -> Self {
+    fn followed(mut self, binary: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut tail = Command::new(THIS);
+        let mut tail = Command::new(binary);
         tail.args(["tail", "--outcome", "refused", "--spool-dir"])
             .arg(self.relay.spool_dir());
         let log = dir.path().join("log");
