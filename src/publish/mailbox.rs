@@ -1,7 +1,7 @@
 //! Where everything that happens reaches the publisher's thread: reports, new records, the wish to stop.
 //!
 //! Whoever puts something in wakes the thread at once, unless something came just before: then new records and acks gather
-//! for [`GATHER`], since waking a thread for each of thousands a second costs more than what it does then. What is urgent never
+//! for `GATHER`, since waking a thread for each of thousands a second costs more than what it does then. What is urgent never
 //! waits. Bounded by nature: a record has one report, and the windows bound the records under way.
 
 use super::{
