@@ -5,6 +5,7 @@
 
 mod control;
 mod drain;
+mod files;
 mod part;
 mod signals;
 mod start;

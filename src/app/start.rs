@@ -3,6 +3,7 @@
 use super::{
     Fault, Part, Parts, Relay,
     control::{self, Control},
+    files,
     status::{Sources, status, unchecked},
 };
 use crate::{
@@ -117,9 +118,11 @@ impl Relay {
         })?;
         let decisions = Arc::new(Decisions::new(&names, &config.redact));
         let followed = Arc::downgrade(&decisions);
+        let mut limits = config.limits;
+        limits.connections = files::connections(limits.connections);
         let door = Arc::new(Door::new(front::Parts {
             http: &config.http,
-            limits: &config.limits,
+            limits: &limits,
             sources: &config.sources,
             leeway: config.expiry_leeway,
             off: Off::all_but(|family| config.topics.families.contains_key(&family)),

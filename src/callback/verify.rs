@@ -65,6 +65,19 @@ impl Refused {
     /// All labels, for metrics that exist from the start.
     pub const LABELS: [&'static str; 5] = ["missing", "malformed", "mismatch", "expired", "future"];
 
+    /// By how many seconds the sender's clock was ahead of ours, as [`Authentic::clock_offset_seconds`]: what is refused for its time
+    /// alone was rightly signed, and tells most about a wrong clock. None for the other reasons.
+    #[must_use]
+    pub fn clock_offset_seconds(&self, validity: Duration) -> Option<i64> {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).ok();
+        let validity = seconds(validity)?;
+        match self {
+            Self::Expired { by } => Some(-seconds(*by)? - validity),
+            Self::Future { ahead } => Some(seconds(*ahead)? - validity),
+            Self::Missing | Self::Malformed | Self::Mismatch => None,
+        }
+    }
+
     /// The label in metrics.
     #[must_use]
     pub const fn label(&self) -> &'static str {

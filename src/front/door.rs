@@ -163,6 +163,14 @@ impl Door {
         self.tell_of_connection("address-limit", address);
     }
 
+    /// What a callback tells of the sender's clock, if anything.
+    pub(super) fn note_clock(&self, offset_seconds: Option<i64>) {
+        if let Some(seconds) = offset_seconds {
+            self.metrics.clock_offset(seconds);
+            self.sender_clock.note(seconds);
+        }
+    }
+
     /// Tells those who follow of a connection that was closed before anything was asked for.
     pub(super) fn tell_of_connection(&self, reason: &'static str, address: IpAddr) {
         if self.decisions.are_followed() {

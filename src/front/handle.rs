@@ -265,14 +265,13 @@ fn judge<'a>(
             if let Some(counter) = authentic.key().and_then(|key| armed.matches.get(key)) {
                 counter.inc();
             }
-            if let Some(seconds) = authentic.clock_offset_seconds() {
-                door.metrics.clock_offset(seconds);
-                door.sender_clock.note(seconds);
-            }
+            door.note_clock(authentic.clock_offset_seconds());
         })
         .map_err(|why: Refused| {
             tracing::debug!(%source, %client, %event, %why, "a callback is not authentic");
             door.metrics.not_authentic(source, why);
+            // A clock that is wrong by more than the leeway is seen here only.
+            door.note_clock(why.clock_offset_seconds(kind.validity()));
             notes.not_authentic(why);
             door.callbacks.count(source, event, Outcome::Rejected);
             (Problem::NotAuthentic, Reason::NotAuthentic(why))

@@ -50,19 +50,26 @@ pub(super) struct Files {
 #[derive(Debug)]
 struct Current {
     file: File,
+    /// When it was begun, which is also its name.
+    begun: u64,
     entries: usize,
     bytes: u64,
 }
 
 impl Files {
-    /// Makes the directory. A new run begins a new file.
+    /// Makes the directory. A new run goes on in the last file, unless that has a torn end: else a few restarts would push out what
+    /// there is room for.
     pub(super) fn open(spool: &Path, limits: Rejects) -> io::Result<Self> {
         let dir = directory(spool);
         DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        let current = match numbers(&dir)?.last() {
+            Some(last) => Current::go_on(&dir, *last)?,
+            None => None,
+        };
         Ok(Self {
             dir,
             limits,
-            current: None,
+            current,
         })
     }
 
@@ -74,14 +81,25 @@ impl Files {
         if len > most {
             return Ok(false);
         }
+        // A file goes as a whole, so none may hold what is of very different ages.
+        let span =
+            u64::try_from(self.limits.max_age.as_millis()).unwrap_or(u64::MAX) / FILES as u64;
         let full = |current: &Current| {
-            current.bytes + len > most || current.entries >= self.limits.max_entries.div_ceil(FILES)
+            current.bytes + len > most
+                || current.entries >= self.limits.max_entries.div_ceil(FILES)
+                || entry.at.0.saturating_sub(current.begun) > span
         };
         let mut current = match self.current.take() {
             Some(current) if !full(&current) => current,
             _ => self.begin(entry.at)?,
         };
-        current.file.write_all(&bytes)?;
+        if let Err(e) = current.file.write_all(&bytes) {
+            // What follows a torn entry couldn't be read; and another file for each try would push out whole ones.
+            if current.file.set_len(current.bytes).is_ok() {
+                self.current = Some(current);
+            }
+            return Err(e);
+        }
         current.bytes += len;
         current.entries += 1;
         self.current = Some(current);
@@ -90,10 +108,6 @@ impl Files {
 
     fn begin(&self, at: Millis) -> io::Result<Current> {
         let all = numbers(&self.dir)?;
-        let surplus = (all.len() + 1).saturating_sub(FILES);
-        for oldest in all.iter().take(surplus) {
-            fs::remove_file(path(&self.dir, *oldest))?;
-        }
         // A clock that was put back doesn't bring the order down.
         let number = all.last().map_or(at.0, |last| at.0.max(last + 1));
         let file = OpenOptions::new()
@@ -101,8 +115,14 @@ impl Files {
             .create_new(true)
             .mode(0o600)
             .open(path(&self.dir, number))?;
+        // Only when there is a new one.
+        let surplus = (all.len() + 1).saturating_sub(FILES);
+        for oldest in all.iter().take(surplus) {
+            fs::remove_file(path(&self.dir, *oldest))?;
+        }
         Ok(Current {
             file,
+            begun: number,
             entries: 0,
             bytes: 0,
         })
@@ -132,6 +152,28 @@ impl Files {
             }
         }
         Ok(())
+    }
+}
+
+impl Current {
+    /// The file of this number, to be written on. None if it ends in a torn entry: nothing behind that could be read.
+    fn go_on(dir: &Path, number: u64) -> io::Result<Option<Self>> {
+        let path = path(dir, number);
+        let content = fs::read(&path)?;
+        let (mut rest, mut entries) = (content.as_slice(), 0);
+        while let Some((_, behind)) = Entry::decode(rest) {
+            rest = behind;
+            entries += 1;
+        }
+        if !rest.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            file: OpenOptions::new().append(true).open(path)?,
+            begun: number,
+            entries,
+            bytes: content.len() as u64,
+        }))
     }
 }
 
@@ -212,106 +254,4 @@ pub fn mark_accepted(spool: &Path, names: &[String]) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{super::entry::tests::entry, *};
-    use std::{os::unix::fs::PermissionsExt, time::Duration};
-
-    const LIMITS: Rejects = Rejects {
-        max_entries: 80,
-        max_bytes: 64 << 10,
-        max_age: Duration::from_secs(60),
-    };
-
-    fn all(spool: &Path) -> Vec<(String, u64, bool)> {
-        let mut all = Vec::new();
-        read(spool, |name, entry, accepted| {
-            all.push((name.to_owned(), entry.at.0, accepted));
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-        all
-    }
-
-    fn on_disk(spool: &Path) -> u64 {
-        let files = fs::read_dir(directory(spool)).unwrap();
-        files
-            .map(|file| file.unwrap().metadata().unwrap().len())
-            .sum()
-    }
-
-    #[test]
-    fn the_last_ones_are_kept_within_count_and_bytes() {
-        let spool = tempfile::tempdir().unwrap();
-        assert_eq!(all(spool.path()), []);
-        let mut files = Files::open(spool.path(), LIMITS).unwrap();
-        for at in 1..=1000 {
-            assert!(files.append(&entry(at, b"{}")).unwrap());
-            assert!(all(spool.path()).len() <= LIMITS.max_entries);
-        }
-        let kept = all(spool.path());
-        assert!(kept.len() > LIMITS.max_entries / 2);
-        assert_eq!(kept.last().unwrap().1, 1000);
-        for at in 1001..1100 {
-            files.append(&entry(at, &[b'x'; 5000])).unwrap();
-            assert!(on_disk(spool.path()) <= LIMITS.max_bytes);
-        }
-        assert!(
-            !files.append(&entry(1, &[b'x'; 9000])).unwrap(),
-            "larger than a file"
-        );
-        for file in fs::read_dir(directory(spool.path())).unwrap() {
-            assert_eq!(
-                file.unwrap().metadata().unwrap().permissions().mode() & 0o777,
-                0o600
-            );
-        }
-        assert_eq!(
-            fs::metadata(directory(spool.path()))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o777,
-            0o700
-        );
-    }
-
-    #[test]
-    fn a_new_run_goes_on_beside_the_old_one_and_what_is_too_old_goes() {
-        let spool = tempfile::tempdir().unwrap();
-        for run in 0..3 {
-            let mut files = Files::open(spool.path(), LIMITS).unwrap();
-            // The clock was put back before the last run.
-            files.append(&entry([1000, 2000, 500][run], b"{}")).unwrap();
-        }
-        let kept: Vec<_> = all(spool.path()).into_iter().map(|(_, at, _)| at).collect();
-        assert_eq!(kept, [1000, 2000, 500]);
-        let mut files = Files::open(spool.path(), LIMITS).unwrap();
-        files.sweep(Millis(61_000)).unwrap();
-        assert_eq!(all(spool.path()).len(), 3);
-        files.sweep(Millis(62_002)).unwrap();
-        assert_eq!(all(spool.path()).len(), 1);
-        files.sweep(Millis(u64::MAX)).unwrap();
-        assert_eq!(all(spool.path()), []);
-    }
-
-    #[test]
-    fn what_was_accepted_is_remembered_and_a_torn_end_is_passed_over() {
-        let spool = tempfile::tempdir().unwrap();
-        let mut files = Files::open(spool.path(), LIMITS).unwrap();
-        files.append(&entry(1, b"{}")).unwrap();
-        files.append(&entry(2, b"{}")).unwrap();
-        let names: Vec<_> = all(spool.path())
-            .into_iter()
-            .map(|(name, ..)| name)
-            .collect();
-        mark_accepted(spool.path(), &[names[1].clone(), "999.1".into()]).unwrap();
-        assert_eq!(
-            all(spool.path()),
-            [(names[0].clone(), 1, false), (names[1].clone(), 2, true)]
-        );
-        let file = path(&directory(spool.path()), 1);
-        let content = fs::read(&file).unwrap();
-        fs::write(&file, &content[..content.len() - 1]).unwrap();
-        assert_eq!(all(spool.path()).len(), 1);
-    }
-}
+mod tests;

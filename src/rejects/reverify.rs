@@ -71,6 +71,10 @@ pub fn judge(
     let request = verify::Request::of_body(&entry.body);
     let authentic = verify::verify(kind, &request, document, keys, policy, entry.at)
         .map_err(|why| why.to_string())?;
+    if authentic.key().is_none() {
+        // What proved those was the path, which isn't kept, or their source's word: not enough for what was refused once.
+        return Err("it is unsigned: nothing in it proves where it came from".into());
+    }
     Ok(Passed {
         event: authentic.event(),
         ce_id: ce_id(authentic.document()),
@@ -113,7 +117,7 @@ pub enum NotAll {
     #[error("the ledger of refusals can't be read or written: {0}")]
     Ledger(#[from] io::Error),
     /// The spool.
-    #[error("{why}, after {so_far} callback(s): say it again, those are not taken twice")]
+    #[error("{why}, after {so_far} callback(s), which are noted: say it again for the others")]
     Spool {
         /// What it said.
         why: AppendError,
@@ -251,20 +255,24 @@ impl Intake {
 
     /// Waits until what was handed over is durable.
     fn settle(&mut self) -> Result<(), Halt> {
+        let mut halted = Ok(());
         for (name, receipt) in std::mem::take(&mut self.waiting) {
             match receipt.wait() {
-                Ok(durable) => match durable.how() {
-                    How::New => self.done.new += 1,
-                    How::Duplicate => self.done.duplicates += 1,
-                },
-                Err(why) => return Err(Halt::Spool(why)),
+                Ok(durable) => {
+                    match durable.how() {
+                        How::New => self.done.new += 1,
+                        How::Duplicate => self.done.duplicates += 1,
+                    }
+                    self.to_note.push(name);
+                }
+                // Others of them may be durable all the same: those are noted.
+                Err(why) => halted = halted.and(Err(Halt::Spool(why))),
             }
-            self.to_note.push(name);
         }
         if self.to_note.len() >= NOTED_AFTER {
             self.note().map_err(Halt::Ledger)?;
         }
-        Ok(())
+        halted
     }
 
     fn note(&mut self) -> io::Result<()> {

@@ -304,3 +304,5 @@ fn volcengine_live_has_the_same_formula_and_takes_nothing_unsigned() {
     assert_eq!(judge(&body.replace("d05", "d06")), Err(Refused::Mismatch));
     assert_eq!(judge(r#"{"event_type":314}"#), Err(Refused::Missing));
 }
+
+mod property;

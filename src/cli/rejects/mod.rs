@@ -65,10 +65,20 @@ struct Which {
     /// Sent to this source.
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Refused for this: malformed-json, missing, malformed, mismatch, expired or future.
-    #[arg(long, value_name = "REASON")]
+    /// Refused for this.
+    #[arg(long, value_name = "REASON", value_parser = REASONS)]
     reason: Option<String>,
 }
+
+/// Why the door refuses what it keeps in the ledger.
+const REASONS: [&str; 6] = [
+    "malformed-json",
+    "missing",
+    "malformed",
+    "mismatch",
+    "expired",
+    "future",
+];
 
 impl Which {
     fn includes(&self, entry: &Entry) -> bool {
@@ -90,6 +100,13 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 fn read(dir: &Path, each: impl FnMut(&str, Entry, bool) -> ControlFlow<()>) -> Outcome {
+    // An empty answer about a place where nothing is would be taken for good news.
+    if !dir.join("spool-id").is_file() && !dir.join("rejects").is_dir() {
+        return Err(Failure::Failed(format!(
+            "{}: there is no spool: give the one of serve with --config or --spool-dir",
+            dir.display()
+        )));
+    }
     rejects::read(dir, each)
         .map_err(|e| Failure::Failed(format!("{}: rejects: {e}", dir.display())))
 }

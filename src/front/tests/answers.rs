@@ -2,7 +2,10 @@
 
 use super::rig::*;
 use crate::{
-    callback::names::{EventName, Family},
+    callback::{
+        names::{EventName, Family},
+        verify,
+    },
     config::Auth,
     front::off::Off,
     metrics::{Outcome, encode},
@@ -163,6 +166,20 @@ async fn a_late_callback_within_the_leeway_is_taken_and_the_clock_offset_is_show
     let text = String::from_utf8(encode(&rig.registry).unwrap()).unwrap();
     assert!(text.contains("livebridge_sender_clock_offset_seconds -600"));
     assert!(text.contains("signature_key_matches_total{key=\"key-1\",source=\"tencent\"} 1"));
+}
+
+#[tokio::test]
+async fn a_clock_so_wrong_that_everything_is_refused_is_shown_all_the_same() {
+    let now = NOW.seconds();
+    for (t, offset) in [(now - 3600, -4200), (now + 7200, 6599)] {
+        let rig = Rig::durable(Settings::default()).await;
+        let sign = verify::sign("relaykey01", t);
+        let body = format!(r#"{{"event_type":100,"stream_id":"s1","t":{t},"sign":"{sign}"}}"#);
+        assert_eq!(rig.post(PATH, &body).await.status, 401);
+        let text = String::from_utf8(encode(&rig.registry).unwrap()).unwrap();
+        let shown = format!("livebridge_sender_clock_offset_seconds {offset}\n");
+        assert!(text.contains(&shown), "{text}");
+    }
 }
 
 #[tokio::test]
