@@ -87,7 +87,13 @@ impl<C: ProducerContext + 'static> Clerk<C> {
         }
         match self.reader.read() {
             Ok(found) => (Answer::Ready(Box::new(found)), None),
-            Err(why) => (Answer::NotReady(true), Some(why)),
+            Err(why) => {
+                tracing::warn!(
+                    why,
+                    "nothing is published before the checkpoint in Kafka can be read; `livebridge topics create` makes its topic"
+                );
+                (Answer::NotReady(true), Some(why))
+            }
         }
     }
 }

@@ -108,7 +108,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         for lane in &self.lanes {
             lane.window.report(&mut settled);
         }
-        settled == exact.committed && exact.transaction.phase() == Phase::Idle
+        // Without a broker there is no producer, and what isn't there has nothing under way.
+        let idle = matches!(exact.transaction.phase(), Phase::Idle | Phase::Off);
+        settled == exact.committed && idle
     }
 
     /// Does what the transaction asks for.

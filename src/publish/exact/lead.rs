@@ -190,7 +190,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             rival = %rival,
             spool_id = self.parts.outlet.spool_id(),
             "another relay publishes from a copy of this spool: this one takes nothing more and publishes nothing; \
-             stop one of them, then `livebridge spool adopt` publishes what only this one holds"
+             stop this one, then `livebridge spool adopt` lets it publish what it alone holds; the other one publishes what both hold, so let it"
         );
         self.end_shared(now);
         let outlet = &mut self.parts.outlet;

@@ -54,10 +54,10 @@ impl Reader {
             (_, settled) = self.watermarks(&consumer)?;
         }
         let tail = (end - TAIL).max(first);
-        let found = self.read_from(&consumer, tail, until)?;
+        let found = self.read_from(&consumer, tail, end)?;
         // Without a message of a run of ours there may be one further back.
         if tail > first && found.ours.is_none() {
-            return self.read_from(&consumer, first, until);
+            return self.read_from(&consumer, first, end);
         }
         Ok(found)
     }
@@ -66,7 +66,7 @@ impl Reader {
         &self,
         consumer: &BaseConsumer<Context>,
         from: i64,
-        until: Instant,
+        end: i64,
     ) -> Result<Found, String> {
         let failed = |e: KafkaError| format!("{}: {e}", self.topic);
         let mut place = TopicPartitionList::new();
@@ -76,14 +76,19 @@ impl Reader {
         consumer.assign(&place).map_err(failed)?;
         let mut found = Found::default();
         let mut trouble = None;
+        // For as long as something comes: a topic that was never compacted is long.
+        let mut until = Instant::now() + AT_MOST;
         while Instant::now() < until {
             match consumer.poll(LOOK) {
                 None => {}
+                // Other spools write on all the time, so that its end may never be seen.
+                Some(Ok(message)) if message.offset() >= end => return Ok(found),
                 Some(Ok(message)) if message.key() == Some(self.spool_id.as_bytes()) => {
                     self.take(message.payload(), &mut found)?;
+                    until = Instant::now() + AT_MOST;
                 }
                 // Another spool's.
-                Some(Ok(_)) => {}
+                Some(Ok(_)) => until = Instant::now() + AT_MOST,
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(found),
                 // It goes on trying by itself.
                 Some(Err(error)) => trouble = Some(error.to_string()),
