@@ -50,9 +50,11 @@ public class Reader {
                         print(out, record, counts.get(record.topic()));
                     }
                 }
+                // There may be more than fits into memory.
+                System.out.writeBytes(out.toString().getBytes(StandardCharsets.UTF_8));
+                out.setLength(0);
             }
         }
-        System.out.writeBytes(out.toString().getBytes(StandardCharsets.UTF_8));
         System.out.flush();
     }
 
