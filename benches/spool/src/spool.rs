@@ -1,0 +1,97 @@
+//! Our own, as the relay opens it.
+
+use crate::{
+    Fallible,
+    clients::{self, Measured, record},
+};
+use livebridge::{
+    callback::names::{EventName, Family, SourceName},
+    clock::SystemClock,
+    config,
+    metrics::Callbacks,
+    spool::{self, CeId, Envelope, Outlet, Settled},
+};
+use prometheus::Registry;
+use std::{path::Path, sync::Arc, time::Duration};
+
+/// What a record takes in a segment: see below.
+pub const FRAME: usize = 976;
+
+pub fn measure(dir: &Path, clients: usize, time: Duration) -> Fallible<Measured> {
+    let spool = config::Spool {
+        dir: dir.into(),
+        max_bytes: 2 << 30,
+        segment_bytes: 64 << 20,
+        retain: Duration::ZERO,
+        quarantine_max_bytes: 1 << 20,
+    };
+    let limits = config::Limits {
+        body_bytes: 960 << 10,
+        header_bytes: 16 << 10,
+        connections: 8192,
+        connections_per_address: None,
+        inflight_requests: 4096,
+        inflight_bytes: 64 << 20,
+    };
+    let dedup = config::Dedup {
+        window: Duration::from_secs(1800),
+        max_entries: 1_000_000,
+    };
+    let source = SourceName::parse("bench").map_err(|e| format!("{e:?}"))?;
+    let registry = Registry::new();
+    let callbacks = Callbacks::register(&registry, std::slice::from_ref(&source))?;
+    let settings = spool::Settings {
+        spool: &spool,
+        dedup,
+        limits: &limits,
+    };
+    let ring = Box::new(|| {});
+    let opened = spool::open(settings, Arc::new(SystemClock), &registry, callbacks, ring)?;
+    let appender = opened.appender;
+    let append = move |number| {
+        let (appender, source) = (appender.clone(), source.clone());
+        async move {
+            let (id, body) = record(number);
+            let envelope = Envelope {
+                source,
+                family: Family::Recording,
+                received_at: livebridge::clock::Millis(number),
+                traceparent: None,
+                body: body.into(),
+            };
+            let durable = appender
+                .append(CeId(id), EventName::RecordingFile, envelope)
+                .await?;
+            drop(durable);
+            Ok(())
+        }
+    };
+    let mut outlet = opened.outlet;
+    let mut settle = || {
+        let mut settled = Settled::default();
+        let through = outlet.durable_end();
+        let families = Family::ALL.iter();
+        families.for_each(|family| settled.advance(*family, through));
+        outlet.checkpoint(&settled)?;
+        Ok(())
+    };
+    clients::runtime()?.block_on(append(0))?;
+    let frame = opened.status.get().unsettled_bytes;
+    if frame != FRAME as u64 {
+        return Err(format!("a frame has {frame} bytes: mend FRAME").into());
+    }
+    settle()?;
+    let (took, time) = clients::run(clients, time, append, settle)?;
+    opened.threads.join()?;
+    let syncs = syncs(&registry);
+    Ok(Measured::of(took, 1, time, syncs))
+}
+
+fn syncs(registry: &Registry) -> u64 {
+    let families = registry.gather();
+    let mut found = families
+        .iter()
+        .filter(|f| f.name() == "livebridge_spool_sync_seconds");
+    let metric = found.next().and_then(|family| family.get_metric().first());
+    metric.map_or(0, |m| m.get_histogram().get_sample_count())
+}
