@@ -9,7 +9,7 @@ use livebridge::{
     clock::SystemClock,
     config,
     metrics::Callbacks,
-    spool::{self, CeId, Envelope, Outlet, Settled},
+    spool::{self, Appender, CeId, Envelope, Opened, Outlet, Settled},
 };
 use prometheus::Registry;
 use std::{path::Path, sync::Arc, time::Duration};
@@ -17,10 +17,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 /// What a record takes in a segment: see below.
 pub const FRAME: usize = 976;
 
-pub fn measure(dir: &Path, clients: usize, time: Duration) -> Fallible<Measured> {
+/// With limits as the relay has them.
+pub fn open(dir: &Path, max_bytes: u64, entries: u64, registry: &Registry) -> Fallible<Opened> {
     let spool = config::Spool {
         dir: dir.into(),
-        max_bytes: 2 << 30,
+        max_bytes,
         segment_bytes: 64 << 20,
         retain: Duration::ZERO,
         quarantine_max_bytes: 1 << 20,
@@ -35,22 +36,36 @@ pub fn measure(dir: &Path, clients: usize, time: Duration) -> Fallible<Measured>
     };
     let dedup = config::Dedup {
         window: Duration::from_secs(1800),
-        max_entries: 1_000_000,
+        max_entries: usize::try_from(entries)?,
     };
-    let source = SourceName::parse("bench").map_err(|e| format!("{e:?}"))?;
-    let registry = Registry::new();
-    let callbacks = Callbacks::register(&registry, std::slice::from_ref(&source))?;
+    let callbacks = Callbacks::register(registry, &[source()?])?;
     let settings = spool::Settings {
         spool: &spool,
         dedup,
         limits: &limits,
     };
     let ring = Box::new(|| {});
-    let opened = spool::open(settings, Arc::new(SystemClock), &registry, callbacks, ring)?;
-    let appender = opened.appender;
-    let append = move |number| {
+    Ok(spool::open(
+        settings,
+        Arc::new(SystemClock),
+        registry,
+        callbacks,
+        ring,
+    )?)
+}
+
+fn source() -> Fallible<SourceName> {
+    SourceName::parse("bench").map_err(|e| format!("{e:?}").into())
+}
+
+/// A client's way to it.
+pub fn appending(
+    appender: Appender,
+) -> Fallible<impl Fn(u64) -> BoxFuture + Clone + Send + 'static> {
+    let source = source()?;
+    Ok(move |number| -> BoxFuture {
         let (appender, source) = (appender.clone(), source.clone());
-        async move {
+        Box::pin(async move {
             let (id, body) = record(number);
             let envelope = Envelope {
                 source,
@@ -64,8 +79,16 @@ pub fn measure(dir: &Path, clients: usize, time: Duration) -> Fallible<Measured>
                 .await?;
             drop(durable);
             Ok(())
-        }
-    };
+        })
+    })
+}
+
+pub type BoxFuture = std::pin::Pin<Box<dyn Future<Output = Fallible<()>> + Send>>;
+
+pub fn measure(dir: &Path, clients: usize, time: Duration) -> Fallible<Measured> {
+    let registry = Registry::new();
+    let opened = open(dir, 2 << 30, 1_000_000, &registry)?;
+    let append = appending(opened.appender)?;
     let mut outlet = opened.outlet;
     let mut settle = || {
         let mut settled = Settled::default();
