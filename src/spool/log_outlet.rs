@@ -5,7 +5,7 @@ use super::{
     cursor::LogCursor,
     lineage::{self, Run, Written},
     metrics::level,
-    outlet::{Outlet, QuarantineError, Reason, Settled},
+    outlet::{Lineage, Outlet, QuarantineError, Reason, Settled},
     quarantine::Quarantine,
     record::{Record, Seq},
     segment::Instance,
@@ -50,27 +50,7 @@ impl LogOutlet {
     }
 }
 
-impl Outlet for LogOutlet {
-    type Cursor = LogCursor;
-
-    fn cursor(&self, after: Seq) -> LogCursor {
-        LogCursor::new(Arc::clone(&self.shared), after)
-    }
-
-    fn durable_end(&self) -> Seq {
-        locked(&self.shared.view).durable()
-    }
-
-    fn settled_at_start(&self) -> Settled {
-        self.at_start
-    }
-
-    fn checkpoint(&mut self, settled: &Settled) -> io::Result<()> {
-        let durable = self.durable_end();
-        self.checkpoint.store(settled, durable)?;
-        self.shared.settle(settled)
-    }
-
+impl Lineage for LogOutlet {
     fn spool_id(&self) -> &str {
         &self.shared.spool_id
     }
@@ -101,6 +81,28 @@ impl Outlet for LogOutlet {
         let pending = locked(&self.shared.view).pending();
         self.shared.metrics.pending_records.set(level(pending));
         Ok(())
+    }
+}
+
+impl Outlet for LogOutlet {
+    type Cursor = LogCursor;
+
+    fn cursor(&self, after: Seq) -> LogCursor {
+        LogCursor::new(Arc::clone(&self.shared), after)
+    }
+
+    fn durable_end(&self) -> Seq {
+        locked(&self.shared.view).durable()
+    }
+
+    fn settled_at_start(&self) -> Settled {
+        self.at_start
+    }
+
+    fn checkpoint(&mut self, settled: &Settled) -> io::Result<()> {
+        let durable = self.durable_end();
+        self.checkpoint.store(settled, durable)?;
+        self.shared.settle(settled)
     }
 
     fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<(), QuarantineError> {

@@ -56,7 +56,9 @@ pub use identity::{Adopted, Lock, adopt};
 pub use lineage::{Run, Written};
 pub use log_outlet::LogOutlet;
 pub use opened::{OpenError, Opened, Report, Status, StatusSource, Stopped, Threads};
-pub use outlet::{Cursor, Next, Outlet, QuarantineError, Reason, Settled};
+#[cfg(test)]
+pub(crate) use outlet::Unrelated;
+pub use outlet::{Cursor, Lineage, Next, Outlet, QuarantineError, Reason, Settled};
 pub use quarantine::Quarantined;
 pub use record::{CeId, Envelope, Record, Seq};
 pub use segment::Instance;

@@ -103,27 +103,8 @@ pub enum QuarantineError {
     Io(#[from] io::Error),
 }
 
-/// The publisher's side of the spool.
-pub trait Outlet: Send + 'static {
-    /// The kind of cursor.
-    type Cursor: Cursor;
-
-    /// A cursor that has passed everything up to and including `after`.
-    fn cursor(&self, after: Seq) -> Self::Cursor;
-
-    /// The last durable record. Nobody reads past it.
-    fn durable_end(&self) -> Seq;
-
-    /// How far each family was settled when the spool was opened.
-    fn settled_at_start(&self) -> Settled;
-
-    /// Writes and syncs the checkpoint. May lag, must never lead: every family's number is at most the durable end
-    /// (asserted). Lets go of segments below [`Settled::least`].
-    ///
-    /// # Errors
-    /// If the disk fails. The run must then end.
-    fn checkpoint(&mut self, settled: &Settled) -> io::Result<()>;
-
+/// Which runs wrote the log, and whether it is this spool that goes on with it: what exactly-once asks.
+pub trait Lineage: Send + 'static {
     /// The random name of this spool.
     fn spool_id(&self) -> &str;
 
@@ -148,6 +129,28 @@ pub trait Outlet: Send + 'static {
     /// # Errors
     /// If the disk fails. The run must then end.
     fn stand_down(&mut self, rival: Instance, covered: &Settled) -> io::Result<()>;
+}
+
+/// The publisher's side of the spool.
+pub trait Outlet: Lineage {
+    /// The kind of cursor.
+    type Cursor: Cursor;
+
+    /// A cursor that has passed everything up to and including `after`.
+    fn cursor(&self, after: Seq) -> Self::Cursor;
+
+    /// The last durable record. Nobody reads past it.
+    fn durable_end(&self) -> Seq;
+
+    /// How far each family was settled when the spool was opened.
+    fn settled_at_start(&self) -> Settled;
+
+    /// Writes and syncs the checkpoint. May lag, must never lead: every family's number is at most the durable end
+    /// (asserted). Lets go of segments below [`Settled::least`].
+    ///
+    /// # Errors
+    /// If the disk fails. The run must then end.
+    fn checkpoint(&mut self, settled: &Settled) -> io::Result<()>;
 
     /// Puts a record aside, fsynced. Putting the same record (seq and ce_id) again after a restart is not an error and
     /// not a second entry.
@@ -157,5 +160,36 @@ pub trait Outlet: Send + 'static {
     fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<(), QuarantineError>;
 
     /// A record that a cursor found damaged was settled: it counts as corrupt from now on, and no longer as pending.
-    fn settled_corrupt(&self) {}
+    fn settled_corrupt(&self);
+}
+
+/// For made-up spools of at-least-once, which asks nothing of all this.
+#[cfg(test)]
+pub(crate) trait Unrelated: Send + 'static {}
+
+#[cfg(test)]
+impl<T: Unrelated> Lineage for T {
+    fn spool_id(&self) -> &'static str {
+        "00"
+    }
+
+    fn instance(&self) -> Instance {
+        Instance::default()
+    }
+
+    fn written(&self) -> Vec<Written> {
+        Vec::new()
+    }
+
+    fn enlist(&mut self) -> io::Result<Vec<Run>> {
+        Ok(Vec::new())
+    }
+
+    fn rival(&self) -> Option<String> {
+        None
+    }
+
+    fn stand_down(&mut self, _: Instance, _: &Settled) -> io::Result<()> {
+        unreachable!("at-least-once has no rivals")
+    }
 }

@@ -19,8 +19,8 @@ use crate::{
     clock::{Millis, SystemClock},
     config,
     spool::{
-        CeId, Cursor, Envelope, Instance, Next, Outlet, QuarantineError, Reason, Record, Run, Seq,
-        Settled, Written,
+        CeId, Cursor, Envelope, Next, Outlet, QuarantineError, Reason, Record, Seq, Settled,
+        Unrelated,
     },
 };
 use prometheus::{IntGauge, Registry};
@@ -75,6 +75,8 @@ impl Cursor for Place {
     }
 }
 
+impl Unrelated for Spool {}
+
 impl Outlet for Spool {
     type Cursor = Place;
 
@@ -98,34 +100,14 @@ impl Outlet for Spool {
         Ok(())
     }
 
-    fn spool_id(&self) -> &'static str {
-        "00"
-    }
-
-    fn instance(&self) -> Instance {
-        Instance::default()
-    }
-
-    fn written(&self) -> Vec<Written> {
-        Vec::new()
-    }
-
-    fn enlist(&mut self) -> io::Result<Vec<Run>> {
-        Ok(Vec::new())
-    }
-
-    fn rival(&self) -> Option<String> {
-        None
-    }
-
-    fn stand_down(&mut self, _: Instance, _: &Settled) -> io::Result<()> {
-        Ok(())
-    }
-
     fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<(), QuarantineError> {
         let mut memory = self.0.lock().unwrap();
         memory.aside.push((record.seq, reason.label));
         Ok(())
+    }
+
+    fn settled_corrupt(&self) {
+        unreachable!("nothing in memory is damaged")
     }
 }
 

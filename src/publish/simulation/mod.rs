@@ -159,7 +159,7 @@ impl Run {
     fn crash(&mut self) {
         let mut world = self.world.lock().unwrap();
         world.kafka().process_died(&mut self.dice);
-        world.corrupt_seen.clear();
+        world.corrupt = 0;
         drop(world);
         let (publisher, registry, recovered) = start(&self.world, self.seed);
         self.publisher = publisher;
@@ -224,7 +224,7 @@ impl Run {
 
     /// recovered + accepted = published + quarantined + corrupt + discarded + pending
     fn check_the_identity(&self) {
-        let mut counted = self.world.lock().unwrap().corrupt_seen();
+        let mut counted = self.world.lock().unwrap().corrupt;
         for family in self.registry.gather() {
             let ours = ["published_total", "quarantined_total", "discarded_total"];
             if ours

@@ -13,9 +13,7 @@ use crate::{
         message::Message,
         publisher::Render,
     },
-    spool::{
-        Cursor, Instance, Next, Outlet, QuarantineError, Reason, Record, Run, Seq, Settled, Written,
-    },
+    spool::{Cursor, Next, Outlet, QuarantineError, Reason, Record, Seq, Settled, Unrelated},
 };
 use std::{io, sync::Arc};
 
@@ -77,7 +75,7 @@ impl Cursor for FakeCursor {
     }
 
     fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Next> {
-        let mut world = self.world.lock().unwrap();
+        let world = self.world.lock().unwrap();
         while self.passed < limit.min(world.durable_end()) {
             self.passed = self.passed.next();
             let (record, fate) = &world.records[self.passed.0 as usize - 1];
@@ -85,17 +83,18 @@ impl Cursor for FakeCursor {
                 continue;
             }
             if *fate == Fate::Corrupt {
-                let (seq, family) = (record.seq, record.envelope.family);
-                if seq > world.checkpoint.of(family) {
-                    world.corrupt_seen.insert(seq);
-                }
-                return Ok(Next::Corrupt { seq, family });
+                return Ok(Next::Corrupt {
+                    seq: record.seq,
+                    family: record.envelope.family,
+                });
             }
             return Ok(Next::Record(record.clone()));
         }
         Ok(Next::End)
     }
 }
+
+impl Unrelated for FakeOutlet {}
 
 impl Outlet for FakeOutlet {
     type Cursor = FakeCursor;
@@ -144,30 +143,6 @@ impl Outlet for FakeOutlet {
         Ok(())
     }
 
-    fn spool_id(&self) -> &'static str {
-        "00"
-    }
-
-    fn instance(&self) -> Instance {
-        Instance::default()
-    }
-
-    fn written(&self) -> Vec<Written> {
-        Vec::new()
-    }
-
-    fn enlist(&mut self) -> io::Result<Vec<Run>> {
-        Ok(Vec::new())
-    }
-
-    fn rival(&self) -> Option<String> {
-        None
-    }
-
-    fn stand_down(&mut self, _: Instance, _: &Settled) -> io::Result<()> {
-        Ok(())
-    }
-
     fn quarantine(&mut self, record: &Record, _: &Reason) -> Result<(), QuarantineError> {
         let mut world = self.0.lock().unwrap();
         if world.no_room {
@@ -178,5 +153,9 @@ impl Outlet for FakeOutlet {
         }
         world.aside.insert(record.seq);
         Ok(())
+    }
+
+    fn settled_corrupt(&self) {
+        self.0.lock().unwrap().corrupt += 1;
     }
 }

@@ -39,7 +39,8 @@ pub(super) struct World {
     pub(super) checkpoint: Settled,
     pub(super) aside: BTreeSet<Seq>,
     discarded_or_corrupt: BTreeSet<Seq>,
-    pub(super) corrupt_seen: BTreeSet<Seq>,
+    /// Counted as corrupt by this run.
+    pub(super) corrupt: u64,
     pub(super) no_room: bool,
 }
 
@@ -56,7 +57,7 @@ impl World {
             checkpoint: Settled::default(),
             aside: BTreeSet::new(),
             discarded_or_corrupt: BTreeSet::new(),
-            corrupt_seen: BTreeSet::new(),
+            corrupt: 0,
             no_room: false,
         }))
     }
@@ -128,10 +129,6 @@ impl World {
 
     pub(super) fn is_aside(&self, seq: Seq) -> bool {
         self.aside.contains(&seq)
-    }
-
-    pub(super) fn corrupt_seen(&self) -> u64 {
-        self.corrupt_seen.len() as u64
     }
 
     pub(super) fn is_settled(&self, seq: Seq) -> bool {

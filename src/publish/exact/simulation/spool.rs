@@ -6,8 +6,8 @@ use crate::{
     clock::Millis,
     publish::{message::Message, publisher::Render},
     spool::{
-        CeId, Cursor, Envelope, Instance, Next, Outlet, QuarantineError, Reason, Record, Run, Seq,
-        Settled, Written,
+        CeId, Cursor, Envelope, Instance, Lineage, Next, Outlet, QuarantineError, Reason, Record,
+        Run, Seq, Settled, Written,
     },
 };
 use std::{
@@ -88,36 +88,7 @@ impl Cursor for FakeCursor {
     }
 }
 
-impl Outlet for FakeOutlet {
-    type Cursor = FakeCursor;
-
-    fn cursor(&self, after: Seq) -> FakeCursor {
-        FakeCursor {
-            disk: Arc::clone(&self.disk),
-            passed: after,
-        }
-    }
-
-    fn durable_end(&self) -> Seq {
-        Seq(self.disk.lock().unwrap().records.len() as u64)
-    }
-
-    fn settled_at_start(&self) -> Settled {
-        self.disk.lock().unwrap().checkpoint
-    }
-
-    fn checkpoint(&mut self, settled: &Settled) -> io::Result<()> {
-        assert!(settled.most() <= self.durable_end(), "the checkpoint leads");
-        let mut disk = self.disk.lock().unwrap();
-        let back = |f: &&Family| settled.of(**f) < disk.checkpoint.of(**f);
-        assert!(
-            !Family::ALL.iter().any(|f| back(&f)),
-            "the checkpoint went back"
-        );
-        disk.checkpoint = *settled;
-        Ok(())
-    }
-
+impl Lineage for FakeOutlet {
     fn spool_id(&self) -> &str {
         &self.id
     }
@@ -163,6 +134,37 @@ impl Outlet for FakeOutlet {
         self.disk.lock().unwrap().rival = Some(rival.to_string());
         Ok(())
     }
+}
+
+impl Outlet for FakeOutlet {
+    type Cursor = FakeCursor;
+
+    fn cursor(&self, after: Seq) -> FakeCursor {
+        FakeCursor {
+            disk: Arc::clone(&self.disk),
+            passed: after,
+        }
+    }
+
+    fn durable_end(&self) -> Seq {
+        Seq(self.disk.lock().unwrap().records.len() as u64)
+    }
+
+    fn settled_at_start(&self) -> Settled {
+        self.disk.lock().unwrap().checkpoint
+    }
+
+    fn checkpoint(&mut self, settled: &Settled) -> io::Result<()> {
+        assert!(settled.most() <= self.durable_end(), "the checkpoint leads");
+        let mut disk = self.disk.lock().unwrap();
+        let back = |f: &&Family| settled.of(**f) < disk.checkpoint.of(**f);
+        assert!(
+            !Family::ALL.iter().any(|f| back(&f)),
+            "the checkpoint went back"
+        );
+        disk.checkpoint = *settled;
+        Ok(())
+    }
 
     fn quarantine(&mut self, record: &Record, _: &Reason) -> Result<(), QuarantineError> {
         let number = record.received_number();
@@ -171,7 +173,9 @@ impl Outlet for FakeOutlet {
         Ok(())
     }
 
-    fn settled_corrupt(&self) {}
+    fn settled_corrupt(&self) {
+        unreachable!("this disk damages nothing")
+    }
 }
 
 impl Record {
