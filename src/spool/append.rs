@@ -89,6 +89,57 @@ pub(in crate::spool) struct Append {
     pub(in crate::spool) _bytes: OwnedSemaphorePermit,
 }
 
+/// What a sync made durable, and who waits to hear so. Each of them hears it when this is told, whoever does that, wherever; one
+/// that is dropped untold hears [`AppendError::Stopped`], never a false yes.
+#[derive(Debug)]
+#[must_use = "somebody waits for each of them"]
+pub struct Receipts(Vec<(Append, Durable)>);
+
+impl Receipts {
+    /// For the writer, which alone has what to say.
+    pub(in crate::spool) fn of(batch: impl Iterator<Item = (Append, Durable)>) -> Self {
+        Self(batch.collect())
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nobody waits.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells them. A caller that hung up is fine: the record is kept, and sent, all the same.
+    pub fn tell(self) {
+        for (append, durable) in self.0 {
+            let _ = append.done.send(Ok(durable));
+        }
+    }
+}
+
+/// What is to be done after each sync, in this order, on the writer's thread: it must not block.
+#[expect(missing_debug_implementations, reason = "closures have none")]
+pub struct AfterSync {
+    /// Has [`Receipts::tell`] called. Waking many callers takes longer than the writer has: another thread may do it.
+    pub tell: Box<dyn Fn(Receipts) + Send>,
+    /// There are new durable records.
+    pub ring: Box<dyn Fn() + Send>,
+}
+
+impl Default for AfterSync {
+    /// The writer tells its callers itself, and nobody else.
+    fn default() -> Self {
+        Self {
+            tell: Box::new(Receipts::tell),
+            ring: Box::new(|| {}),
+        }
+    }
+}
+
 /// The writer's word on a callback that it was handed: durable, or why not. Holds no [`Appender`], so that waiting for
 /// it doesn't keep the writer from ending.
 #[derive(Debug)]

@@ -84,6 +84,11 @@ impl CorruptStore {
         locked(&self.0).places.contains_key(&(name, offset))
     }
 
+    /// How many ranges are set aside; at most [`PLACES_MAX`].
+    pub(in crate::spool) fn places(&self) -> usize {
+        locked(&self.0).places.len()
+    }
+
     /// Whether this place lies in a range that is damaged.
     pub(in crate::spool) fn covers(&self, name: Name, offset: u64) -> bool {
         let known = locked(&self.0);

@@ -50,7 +50,7 @@ pub(crate) mod simulated;
 #[cfg(test)]
 mod tests;
 
-pub use append::{AppendError, Appender, Durable, How, Receipt};
+pub use append::{AfterSync, AppendError, Appender, Durable, How, Receipt, Receipts};
 pub use cursor::LogCursor;
 pub use identity::{Adopted, Lock, adopt};
 pub use lineage::{Run, Written};

@@ -2,7 +2,7 @@
 //! what is called here: the writer's `commit`, the housekeeper's `step`.
 
 use super::{
-    append::{Append, Appender},
+    append::{AfterSync, Append, Appender},
     disk::{Dir, Disk},
     housekeeper,
     log_outlet::LogOutlet,
@@ -98,8 +98,12 @@ impl SimulatedSpool {
             Arc::clone(&shared.full),
             Arc::clone(&shared.stood_down),
         );
-        let ring = Box::new(|| {});
-        let writer = Writer::new(Arc::clone(&shared), ready.start, callbacks, ring);
+        let writer = Writer::new(
+            Arc::clone(&shared),
+            ready.start,
+            callbacks,
+            AfterSync::default(),
+        );
         let outlet = LogOutlet::new(
             Arc::clone(&shared),
             ready.checkpoint,

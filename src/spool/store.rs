@@ -1,7 +1,7 @@
 //! Opening a spool: recovery, then its threads.
 
 use super::{
-    append::Appender,
+    append::{AfterSync, Appender},
     checkpoint::Checkpoint,
     corrupt::CorruptStore,
     disk::{Disk, RealDisk},
@@ -42,8 +42,7 @@ pub struct Settings<'a> {
 }
 
 /// Opens the spool in `spool.dir`, or makes it: takes the lock, recovers what is there, starts the two threads.
-/// `callbacks` counts accepted and duplicate callbacks; `on_durable` is called after each batch, from the writer's thread, and
-/// must not block.
+/// `callbacks` counts accepted and duplicate callbacks; `after_sync` is done after each batch.
 ///
 /// # Errors
 /// See [`OpenError`]. Nothing acknowledged is lost by an error.
@@ -52,7 +51,7 @@ pub fn open(
     clock: Arc<dyn Clock>,
     registry: &Registry,
     callbacks: Callbacks,
-    on_durable: Box<dyn Fn() + Send>,
+    after_sync: AfterSync,
 ) -> Result<Opened, OpenError> {
     let dir = &settings.spool.dir;
     let failed = |doing: &str, source| OpenError::Io {
@@ -66,7 +65,7 @@ pub fn open(
         .ok_or_else(|| OpenError::Locked { dir: dir.clone() })?;
     let metrics = Metrics::register(registry)?;
     let ready = make(settings, Arc::new(disk), Some(lock), &*clock, metrics)?;
-    start(ready, settings, clock, callbacks, on_durable).map_err(|e| failed("starting a thread", e))
+    start(ready, settings, clock, callbacks, after_sync).map_err(|e| failed("starting a thread", e))
 }
 
 /// Recovered, with no thread running yet.
@@ -223,7 +222,7 @@ fn start(
     settings: Settings<'_>,
     clock: Arc<dyn Clock>,
     callbacks: Callbacks,
-    on_durable: Box<dyn Fn() + Send>,
+    after_sync: AfterSync,
 ) -> io::Result<Opened> {
     let Ready {
         shared,
@@ -246,7 +245,7 @@ fn start(
         is_writer,
     };
     let (writer_ending, housekeeper_ending) = (ending(true), ending(false));
-    let writer = Writer::new(Arc::clone(&shared), start, callbacks, on_durable);
+    let writer = Writer::new(Arc::clone(&shared), start, callbacks, after_sync);
     let (writer_clock, outlet_clock) = (Arc::clone(&clock), Arc::clone(&clock));
     let housekeeper = thread::Builder::new()
         .name("livebridge-housekeeper".into())

@@ -116,6 +116,11 @@ impl Window {
         self.length
     }
 
+    /// How many callbacks are remembered at most.
+    pub(in crate::spool) const fn max_entries(&self) -> usize {
+        self.max_entries
+    }
+
     /// The time that it is for the window, after `last`, by a clock that says `now`; lets go of what is too old then.
     pub(in crate::spool) fn move_on(&mut self, last: Millis, now: Millis) -> Millis {
         if last.since(now) > self.length {

@@ -6,7 +6,7 @@
 mod flush;
 
 use super::{
-    append::{Append, AppendError},
+    append::{AfterSync, Append, AppendError},
     disk::DiskFile,
     envelope, frame,
     index::{ENTRIES_MAX, Entry},
@@ -44,7 +44,7 @@ pub(in crate::spool) struct Writer {
     staged: Vec<Staged>,
     joined: Vec<(Seq, Append)>,
     callbacks: Callbacks,
-    on_durable: Box<dyn Fn() + Send>,
+    after_sync: AfterSync,
 }
 
 /// The segment being written.
@@ -76,7 +76,7 @@ impl Writer {
         shared: Arc<Shared>,
         start: Start,
         callbacks: Callbacks,
-        on_durable: Box<dyn Fn() + Send>,
+        after_sync: AfterSync,
     ) -> Self {
         Self {
             shared,
@@ -90,7 +90,7 @@ impl Writer {
             staged: Vec::new(),
             joined: Vec::new(),
             callbacks,
-            on_durable,
+            after_sync,
         }
     }
 

@@ -61,6 +61,7 @@ pub fn runtime() -> Fallible<tokio::runtime::Runtime> {
 
 /// Lets each client append one record after the other; meanwhile, every 100 ms, does `meanwhile`. Latencies, and the time it took.
 pub fn run<A, F>(
+    runtime: &tokio::runtime::Runtime,
     clients: usize,
     time: Duration,
     append: A,
@@ -70,7 +71,6 @@ where
     A: Fn(u64) -> F + Clone + Send + 'static,
     F: Future<Output = Fallible<()>> + Send,
 {
-    let runtime = runtime()?;
     let next = Arc::new(AtomicU64::new(1));
     let begin = Instant::now();
     let end = begin + time;

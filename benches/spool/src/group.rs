@@ -80,7 +80,8 @@ pub fn measure(mut store: impl Store, clients: usize, time: Duration) -> Fallibl
             Ok(())
         }
     };
-    let (took, time) = clients::run(clients, time, append, || Ok(()))?;
+    let runtime = clients::runtime()?;
+    let (took, time) = clients::run(&runtime, clients, time, append, || Ok(()))?;
     writer.join().map_err(|_| "the writer panicked")??;
     Ok(Measured::of(took, 1, time, syncs.load(Ordering::Relaxed)))
 }

@@ -9,16 +9,17 @@ use livebridge::{
     clock::SystemClock,
     config,
     metrics::Callbacks,
-    spool::{self, Appender, CeId, Envelope, Opened, Outlet, Settled},
+    spool::{self, AfterSync, Appender, CeId, Envelope, Opened, Outlet, Settled},
 };
 use prometheus::Registry;
+use tokio::runtime::Handle;
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// What a record takes in a segment: see below.
 pub const FRAME: usize = 976;
 
 /// With limits as the relay has them.
-pub fn open(dir: &Path, max_bytes: u64, entries: u64, registry: &Registry) -> Fallible<Opened> {
+pub fn open(dir: &Path, max_bytes: u64, entries: u64, registry: &Registry, runtime: &Handle) -> Fallible<Opened> {
     let spool = config::Spool {
         dir: dir.into(),
         max_bytes,
@@ -44,13 +45,18 @@ pub fn open(dir: &Path, max_bytes: u64, entries: u64, registry: &Registry) -> Fa
         dedup,
         limits: &limits,
     };
-    let ring = Box::new(|| {});
+    let runtime = runtime.clone();
+    let after_sync = AfterSync {
+        // As the relay has it.
+        tell: Box::new(move |receipts| drop(runtime.spawn(async move { receipts.tell() }))),
+        ring: Box::new(|| {}),
+    };
     Ok(spool::open(
         settings,
         Arc::new(SystemClock),
         registry,
         callbacks,
-        ring,
+        after_sync,
     )?)
 }
 
@@ -87,7 +93,8 @@ pub type BoxFuture = std::pin::Pin<Box<dyn Future<Output = Fallible<()>> + Send>
 
 pub fn measure(dir: &Path, clients: usize, time: Duration) -> Fallible<Measured> {
     let registry = Registry::new();
-    let opened = open(dir, 2 << 30, 1_000_000, &registry)?;
+    let runtime = clients::runtime()?;
+    let opened = open(dir, 2 << 30, 1_000_000, &registry, runtime.handle())?;
     let append = appending(opened.appender)?;
     let mut outlet = opened.outlet;
     let mut settle = || {
@@ -98,13 +105,13 @@ pub fn measure(dir: &Path, clients: usize, time: Duration) -> Fallible<Measured>
         outlet.checkpoint(&settled)?;
         Ok(())
     };
-    clients::runtime()?.block_on(append(0))?;
+    runtime.block_on(append(0))?;
     let frame = opened.status.get().unsettled_bytes;
     if frame != FRAME as u64 {
         return Err(format!("a frame has {frame} bytes: mend FRAME").into());
     }
     settle()?;
-    let (took, time) = clients::run(clients, time, append, settle)?;
+    let (took, time) = clients::run(&runtime, clients, time, append, settle)?;
     opened.threads.join()?;
     let syncs = syncs(&registry);
     Ok(Measured::of(took, 1, time, syncs))

@@ -50,16 +50,18 @@ fn bytes_in(dir: &Path) -> Fallible<u64> {
 
 /// Until killed.
 pub fn fill(dir: &Path) -> Fallible<()> {
-    let opened = spool::open(dir, 1 << 40, 1, &Registry::new())?;
+    let runtime = clients::runtime()?;
+    let opened = spool::open(dir, 1 << 40, 1, &Registry::new(), runtime.handle())?;
     let append = spool::appending(opened.appender)?;
-    clients::run(CLIENTS, Duration::from_secs(3600), append, || Ok(()))?;
+    clients::run(&runtime, CLIENTS, Duration::from_secs(3600), append, || Ok(()))?;
     Ok(())
 }
 
 pub fn open(dir: &Path, entries: u64) -> Fallible<()> {
     let before = resident()?;
+    let runtime = clients::runtime()?;
     let start = Instant::now();
-    let opened = spool::open(dir, 1 << 40, entries, &Registry::new())?;
+    let opened = spool::open(dir, 1 << 40, entries, &Registry::new(), runtime.handle())?;
     let took = start.elapsed();
     println!(
         "open in {took:?}: {} records pending, {} segments read through, {} in the window; resident {} MiB, {} before",

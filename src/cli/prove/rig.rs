@@ -46,7 +46,7 @@ pub(super) fn open(dir: &Path, max_bytes: u64) -> Result<Opened, String> {
         Arc::new(SystemClock),
         &registry,
         callbacks,
-        Box::new(|| {}),
+        spool::AfterSync::default(),
     );
     opened.map_err(|e| e.to_string())
 }

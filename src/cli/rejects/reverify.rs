@@ -178,15 +178,19 @@ impl<'c> Opened<'c> {
             limits: &config.limits,
         };
         let clock = Arc::new(SystemClock);
-        let opened =
-            spool::open(settings, clock, &registry, callbacks, Box::new(|| {})).map_err(|why| {
-                match why {
-                    OpenError::Locked { .. } => Failure::Failed(format!(
-                        "{why}; it can't be reached through control.sock either"
-                    )),
-                    why => Failure::failed(why),
-                }
-            })?;
+        let opened = spool::open(
+            settings,
+            clock,
+            &registry,
+            callbacks,
+            spool::AfterSync::default(),
+        )
+        .map_err(|why| match why {
+            OpenError::Locked { .. } => Failure::Failed(format!(
+                "{why}; it can't be reached through control.sock either"
+            )),
+            why => Failure::failed(why),
+        })?;
         let appender = opened.appender;
         Ok((Self { judges, appender }, opened.threads))
     }

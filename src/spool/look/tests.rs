@@ -111,7 +111,7 @@ fn the_golden_spool_opens_recovers_and_gives_its_records() {
         Arc::new(HandClock(AtomicU64::new(1_750_000_000_100))),
         &registry,
         Callbacks::register(&registry, &[]).unwrap(),
-        Box::new(|| {}),
+        crate::spool::AfterSync::default(),
     )
     .unwrap();
     assert_eq!(

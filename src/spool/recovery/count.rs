@@ -39,9 +39,12 @@ impl Recovered {
             return Ok(());
         }
         let now = now.max(last);
-        for closed in self.view.younger_than(now, length) {
+        let young = self.view.younger_than(now, length);
+        // What is set aside has no place in the window, so it makes none fall out of it.
+        let most = (self.window.max_entries() + corrupt.places()) as u64;
+        for closed in newest(&young, most) {
             let summary = &closed.summary;
-            let entries = entries(disk, &closed)?;
+            let entries = entries(disk, closed)?;
             let places: Vec<u16> = summary.sources.iter().map(|s| self.place_of(s)).collect();
             for entry in entries.iter() {
                 if entry.accepted_at < self.last_accepted {
@@ -86,6 +89,19 @@ impl Recovered {
     pub(in crate::spool) const fn next_seq(&self) -> Seq {
         self.view.durable().next()
     }
+}
+
+/// The segments that hold the newest `records`: what lies before them would fall out of the window as it is rebuilt. So a start
+/// costs as much as the window may hold, whatever the log does.
+fn newest(segments: &[Closed], records: u64) -> &[Closed] {
+    let mut held = 0;
+    let newer = segments.iter().rev().take_while(|closed| {
+        let before = held;
+        held += closed.summary.records;
+        before < records
+    });
+    let skipped = segments.len() - newer.count();
+    segments.get(skipped..).unwrap_or_default()
 }
 
 fn entries(disk: &dyn Disk, closed: &Closed) -> io::Result<Arc<Vec<Entry>>> {

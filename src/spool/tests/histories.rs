@@ -270,6 +270,31 @@ fn s2_7_the_window_is_rebuilt_from_young_records_whatever_became_of_them() {
 }
 
 #[test]
+fn s2_7_a_start_reads_no_more_than_the_window_may_hold() {
+    let disk = FakeDisk::new();
+    let mut run = rig::open(&on(&disk), 4 << 20, 1_000).unwrap();
+    let most = rig::DEDUP.max_entries as u64;
+    let records = 5 * most;
+    for n in 0..records / 100 {
+        run.commit_ok(&(n * 100..n * 100 + 100).collect::<Vec<_>>());
+        run.housekeeping();
+    }
+    let segments = rig::segments(&disk).len() as u64;
+    assert!(segments > 5, "{segments} of them");
+    drop(run);
+    let mut run = rig::open(&on(&disk), 4 << 20, 1_000).unwrap();
+    assert_eq!(run.report.window_entries as u64, most);
+    // A duplicate, for which nothing has to go.
+    let newest = [records - most, records - 1];
+    let how: Vec<_> = run.commit_ok(&newest).iter().map(|d| d.how()).collect();
+    assert_eq!(how, [How::Duplicate; 2]);
+    // What was put in only to fall out again: less than a segment, not all that is young.
+    let evicted = run.shared.metrics.dedup_evicted.get();
+    assert!(evicted < most, "{evicted} of {records}");
+    assert_eq!(run.commit_ok(&[records - most - 1])[0].how(), How::New);
+}
+
+#[test]
 fn pending_is_exact_per_family_through_checkpoints_and_restarts() {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 4 << 20, 1).unwrap();

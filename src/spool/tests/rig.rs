@@ -1,7 +1,7 @@
 //! A spool without threads: each step is made by hand.
 
 use super::super::{
-    append::{Append, AppendError, Appender, Durable, Receipt},
+    append::{AfterSync, Append, AppendError, Appender, Durable, Receipt},
     disk::{Dir, Disk},
     housekeeper,
     log_outlet::LogOutlet,
@@ -174,7 +174,7 @@ pub(in crate::spool) fn open_with(
             Arc::clone(&shared),
             ready.start,
             callbacks.clone(),
-            Box::new(|| {}),
+            AfterSync::default(),
         ),
         outlet: LogOutlet::new(
             Arc::clone(&shared),

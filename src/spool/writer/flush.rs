@@ -4,7 +4,7 @@ use super::{Staged, Writer, refuse};
 use crate::{
     metrics::Outcome,
     spool::{
-        append::{Append, AppendError, Durable, How},
+        append::{Append, AppendError, Durable, How, Receipts},
         index::Entry,
         metrics::level,
         record::Seq,
@@ -26,23 +26,37 @@ impl Writer {
         // A window entry is durable as soon as the durable end has reached its number.
         self.durable = Seq(self.next_seq.0.saturating_sub(1));
         self.publish();
-        for Staged { entry, append } in std::mem::take(&mut self.staged) {
-            self.callbacks
-                .count(&append.envelope.source, append.event, Outcome::Accepted);
-            self.shared
-                .metrics
-                .append_seconds
-                .observe(append.at.elapsed().as_secs_f64());
-            // A caller that hung up is fine: the record is kept, and sent, all the same.
-            let _ = append
-                .done
-                .send(Ok(Durable::after_sync(entry.seq, How::New)));
-        }
-        for (seq, append) in std::mem::take(&mut self.joined) {
-            self.answer_duplicate(seq, append);
-        }
-        (self.on_durable)();
+        let receipts = self.receipts();
+        (self.after_sync.tell)(receipts);
+        (self.after_sync.ring)();
         Ok(())
+    }
+
+    /// Of the batch that is durable now. Counted before anybody is told.
+    fn receipts(&mut self) -> Receipts {
+        let now = Instant::now();
+        let staged = std::mem::take(&mut self.staged).into_iter();
+        let staged = staged.map(|Staged { entry, append }| (entry.seq, append, How::New));
+        let joined = std::mem::take(&mut self.joined).into_iter();
+        let joined = joined.map(|(seq, append)| (seq, append, How::Duplicate));
+        Receipts::of(staged.chain(joined).map(|(seq, append, how)| {
+            self.count(&append, how, now);
+            (append, Durable::after_sync(seq, how))
+        }))
+    }
+
+    fn count(&self, append: &Append, how: How, now: Instant) {
+        let outcome = match how {
+            How::New => Outcome::Accepted,
+            How::Duplicate => Outcome::Duplicate,
+        };
+        self.callbacks
+            .count(&append.envelope.source, append.event, outcome);
+        let took = now.saturating_duration_since(append.at);
+        self.shared
+            .metrics
+            .append_seconds
+            .observe(took.as_secs_f64());
     }
 
     fn write_and_sync(&mut self) -> io::Result<()> {
@@ -99,15 +113,10 @@ impl Writer {
         }
     }
 
+    /// Of something durable: there is nothing to wait for.
     pub(super) fn answer_duplicate(&self, seq: Seq, append: Append) {
-        self.callbacks
-            .count(&append.envelope.source, append.event, Outcome::Duplicate);
-        self.shared
-            .metrics
-            .append_seconds
-            .observe(append.at.elapsed().as_secs_f64());
-        let _ = append
-            .done
-            .send(Ok(Durable::after_sync(seq, How::Duplicate)));
+        self.count(&append, How::Duplicate, Instant::now());
+        let durable = Durable::after_sync(seq, How::Duplicate);
+        Receipts::of(std::iter::once((append, durable))).tell();
     }
 }
