@@ -4,21 +4,22 @@
 //! came; strings with the fewest escapes; no white space; top-level `sign` and `t` left out. Ids of stored records hang
 //! on this form: it must never change, only get a successor with another version.
 
-use super::json::{Document, Malformed, Member, plain::plain, scan::Scanner};
+use super::json::{Document, Malformed, Member, plain::plain, prefix, scan::Scanner};
 use std::{borrow::Cow, ops::Range};
 
 /// The canonical form. Never longer than the text that came.
 #[must_use]
 pub fn canonical(document: &Document<'_>) -> Vec<u8> {
-    let mut members: Vec<&Member<'_>> = document
+    let mut members: Vec<(u64, &Member<'_>)> = document
         .members()
         .iter()
         .filter(|member| member.name != "sign" && member.name != "t")
+        .map(|member| (prefix(&member.name), member))
         .collect();
-    members.sort_by(|a, b| a.name.cmp(&b.name));
+    members.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.name.cmp(&other.name)));
     let mut out = Vec::with_capacity(document.text().len());
     out.push(b'{');
-    for member in members {
+    for (_, member) in members {
         string(&mut out, &member.name);
         out.push(b':');
         let before = out.len();
@@ -40,7 +41,11 @@ fn value(out: &mut Vec<u8>, text: &mut Scanner<'_>) -> Result<(), Malformed> {
         Some(b'{') => object(out, text),
         Some(b'[') => array(out, text),
         Some(b'"') => {
-            string(out, &text.string()?);
+            match text.string()? {
+                // What came without an escape needs none.
+                Cow::Borrowed(plain) => quote(out, plain),
+                Cow::Owned(said) => string(out, &said),
+            }
             Ok(())
         }
         _ => {
@@ -115,6 +120,12 @@ fn close(out: &mut Vec<u8>, bracket: u8) {
 }
 
 /// A string with the fewest escapes.
+fn quote(out: &mut Vec<u8>, plain: &str) {
+    out.push(b'"');
+    out.extend_from_slice(plain.as_bytes());
+    out.push(b'"');
+}
+
 fn string(out: &mut Vec<u8>, said: &str) {
     out.push(b'"');
     let mut rest = said.as_bytes();

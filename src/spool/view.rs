@@ -83,7 +83,7 @@ pub(in crate::spool) struct View {
 }
 
 /// How many entries of the segment being written are handed out at once.
-const STRETCH_MAX: usize = 4096;
+const STRETCH_MAX: usize = 512;
 
 impl View {
     /// After recovery: `closed` in order, all durable.

@@ -41,7 +41,7 @@ fn start(dir: &Path, max_bytes: u64) -> Result<Started, OpenError> {
         Arc::new(SystemClock),
         &registry,
         callbacks.clone(),
-        Box::new(|| {}),
+        crate::spool::AfterSync::default(),
     )?;
     Ok(Started {
         opened,
