@@ -54,6 +54,24 @@ impl Window {
         }
     }
 
+    /// Room for so many at once: growing step by step, while a log is read, costs more than all the rest.
+    pub(in crate::spool) fn reserve(&mut self, entries: usize) {
+        // A power of two, as it would have grown by itself: the memory that is stated holds.
+        let entries = entries.min(self.max_entries).next_power_of_two();
+        self.ring.reserve_exact(entries);
+        let Self {
+            ring,
+            front,
+            table,
+            hasher,
+            ..
+        } = self;
+        table.reserve(entries.min(self.max_entries), |place| {
+            ring.get(place.wrapping_sub(*front) as usize)
+                .map_or(0, |r| hasher.hash_one((r.source, r.ce_id)))
+        });
+    }
+
     /// The record that a callback has, if it is within the window.
     pub(in crate::spool) fn find(&self, source: u16, ce_id: CeId) -> Option<Seq> {
         let place = self.table.find(self.hash(source, ce_id), |place| {
@@ -269,6 +287,8 @@ mod tests {
     #[test]
     fn a_million_entries_take_at_most_56_mib() {
         let mut w = window(1_000_000);
+        // As at a start: there were many, and more come.
+        w.reserve(600_000);
         for n in 0..1_100_000 {
             w.insert(0, id(n), Seq(n), Millis(n));
         }

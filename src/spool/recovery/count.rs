@@ -42,7 +42,11 @@ impl Recovered {
         let young = self.view.younger_than(now, length);
         // What is set aside has no place in the window, so it makes none fall out of it.
         let most = (self.window.max_entries() + corrupt.places()) as u64;
-        for closed in newest(&young, most) {
+        let newest = newest(&young, most);
+        let records: u64 = newest.iter().map(|closed| closed.summary.records).sum();
+        self.window
+            .reserve(usize::try_from(records).unwrap_or(usize::MAX));
+        for closed in newest {
             let summary = &closed.summary;
             let entries = entries(disk, closed)?;
             let places: Vec<u16> = summary.sources.iter().map(|s| self.place_of(s)).collect();
