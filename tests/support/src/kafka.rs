@@ -4,14 +4,10 @@
 //! is killed, frozen and started again.
 
 use crate::{
+    admin::Admin,
     port::Port,
     process::{self, Process, Signal},
     wait,
-};
-use rdkafka::{
-    ClientConfig,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
 };
 use std::{
     fs::{self, File},
@@ -24,7 +20,7 @@ use std::{
 use tempfile::TempDir;
 
 /// How long a broker may take to come up on a busy machine.
-const START: Duration = Duration::from_secs(90);
+const START: Duration = Duration::from_secs(240);
 
 /// A broker. Dropping it kills it and removes its data.
 #[derive(Debug)]
@@ -34,15 +30,48 @@ pub struct Broker {
     dir: TempDir,
     machine: Machine,
     process: Mutex<Option<Process>>,
+    /// Of further listeners, held with it.
+    _ports: Vec<Port>,
 }
 
 /// What the broker's JVM is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Machine {
+pub(crate) enum Machine {
     /// To start fast and take little: tests.
     Small,
     /// To take much load, as in production: benches.
     Fast,
+}
+
+/// What a broker is made to be.
+#[derive(Debug)]
+pub(crate) struct Blueprint {
+    pub(crate) machine: Machine,
+    /// For clients.
+    pub(crate) port: Port,
+    pub(crate) controller: Port,
+    /// How its directory is formatted.
+    pub(crate) format: &'static [&'static str],
+    /// Lines beside the usual ones, which they override.
+    pub(crate) settings: String,
+}
+
+impl Blueprint {
+    /// A small one, alone.
+    pub(crate) fn new() -> Self {
+        let (port, controller) = (Port::claim(), Port::claim());
+        let settings = format!(
+            "controller.quorum.bootstrap.servers={}\n",
+            controller.address()
+        );
+        Self {
+            machine: Machine::Small,
+            port,
+            controller,
+            format: &["--standalone"],
+            settings,
+        }
+    }
 }
 
 impl Broker {
@@ -61,33 +90,42 @@ impl Broker {
 
     /// A broker for benches: slower to start, and compiled as well as Java can.
     pub fn for_load() -> Self {
-        let broker = Self::made(Machine::Fast);
+        let broker = Self::made(
+            Blueprint {
+                machine: Machine::Fast,
+                ..Blueprint::new()
+            },
+            Vec::new(),
+        );
         broker.start();
         broker
     }
 
     /// A broker that has an address, and is not running yet.
     pub fn down() -> Self {
-        Self::made(Machine::Small)
+        Self::made(Blueprint::new(), Vec::new())
     }
 
-    fn made(machine: Machine) -> Self {
+    /// A broker after this blueprint, not running yet. `ports` are held as long as it is.
+    pub(crate) fn made(blueprint: Blueprint, ports: Vec<Port>) -> Self {
         let broker = Self {
-            machine,
-            port: Port::claim(),
-            controller: Port::claim(),
+            machine: blueprint.machine,
+            port: blueprint.port,
+            controller: blueprint.controller,
+            _ports: ports,
             dir: tempfile::Builder::new()
                 .prefix("livebridge-kafka-")
                 .tempdir()
                 .expect("a temporary directory"),
             process: Mutex::new(None),
         };
-        broker.write_settings();
+        broker.write_settings(&blueprint.settings);
         let mut format = java("32m", "256m");
         format
             .arg("-cp")
             .arg(class_path(&[]))
-            .args(["kafka.tools.StorageTool", "format", "--standalone"])
+            .args(["kafka.tools.StorageTool", "format"])
+            .args(blueprint.format)
             .args(["-t", "bGl2ZWJyaWRnZS10ZXN0cw", "-c"])
             .arg(broker.settings_file());
         process::run("format the broker's directory", &mut format);
@@ -135,11 +173,8 @@ impl Broker {
             if let Some(status) = process.ended() {
                 panic!("the broker ended: {status}\n{}", process.log_tail());
             }
-            let answer = self
-                .admin()
-                .inner()
-                .fetch_metadata(None, Duration::from_secs(2));
-            answer.is_ok_and(|m| !m.brokers().is_empty()).then_some(())
+            let answered = self.admin().is_answered(Duration::from_secs(2));
+            answered.then_some(())
         });
         if up.is_none() {
             let slot = self.process.lock().expect("no panic under this lock");
@@ -156,6 +191,15 @@ impl Broker {
             .expect("no panic under this lock")
             .take();
         process.expect("the broker was started").kill();
+    }
+
+    /// Asks it to end, as an operator would, and waits for that: its leaderships move first.
+    #[track_caller]
+    pub fn stop(&self) {
+        let mut slot = self.process.lock().expect("no panic under this lock");
+        let mut process = slot.take().expect("the broker was started");
+        process.signal(Signal::Term);
+        process.wait(START);
     }
 
     /// Freezes it: connections stay open, nothing answers.
@@ -189,54 +233,26 @@ impl Broker {
     /// Creates topics, with one replica each, and waits until their partitions have leaders.
     #[track_caller]
     pub fn create_topics(&self, topics: &[&str], partitions: i32, settings: &[(&str, &str)]) {
-        let admin = self.admin();
-        let new: Vec<_> = topics
-            .iter()
-            .map(|&name| {
-                let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-                settings
-                    .iter()
-                    .fold(topic, |topic, &(key, value)| topic.set(key, value))
-            })
-            .collect();
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(30)));
-        let results = block_on(admin.create_topics(&new, &options)).expect("the broker answers");
-        for result in results {
-            result.unwrap_or_else(|(topic, code)| panic!("can't create topic {topic}: {code}"));
-        }
-        for topic in topics {
-            wait::until(&format!("leaders of {topic}"), START, || {
-                let metadata = admin
-                    .inner()
-                    .fetch_metadata(Some(topic), Duration::from_secs(5))
-                    .ok()?;
-                let topic = metadata.topics().first()?;
-                let partitions = topic.partitions();
-                (!partitions.is_empty() && partitions.iter().all(|p| p.leader() >= 0)).then_some(())
-            });
-        }
+        self.admin()
+            .create_topics(topics, (partitions, 1), settings);
     }
 
-    fn admin(&self) -> AdminClient<DefaultClientContext> {
-        ClientConfig::new()
-            .set("bootstrap.servers", self.bootstrap())
-            .set("log_level", "0")
-            .create()
-            .expect("a client")
+    /// Does to topics what an operator does.
+    pub fn admin(&self) -> Admin {
+        Admin::of(&self.bootstrap())
     }
 
     fn settings_file(&self) -> PathBuf {
         self.dir.path().join("server.properties")
     }
 
-    fn write_settings(&self) {
+    fn write_settings(&self, more: &str) {
         // The controller turns a restarted broker away until the session of its killed predecessor has run out: so
         // that is short.
         let (port, controller) = (self.port.address(), self.controller.address());
         let settings = format!(
             "process.roles=broker,controller\n\
              node.id=1\n\
-             controller.quorum.bootstrap.servers={controller}\n\
              listeners=PLAINTEXT://{port},CONTROLLER://{controller}\n\
              advertised.listeners=PLAINTEXT://{port}\n\
              controller.listener.names=CONTROLLER\n\
@@ -255,7 +271,8 @@ impl Broker {
              broker.heartbeat.interval.ms=400\n\
              num.network.threads=2\n\
              num.io.threads=4\n\
-             log.cleaner.dedupe.buffer.size=2097152\n",
+             log.cleaner.dedupe.buffer.size=2097152\n\
+             {more}",
             self.dir.path().join("data").display(),
         );
         fs::write(self.settings_file(), settings).expect("the broker's settings");
@@ -266,25 +283,6 @@ impl Broker {
                        appender.stdout.layout.type = PatternLayout\n\
                        appender.stdout.layout.pattern = %d %p %c{1}: %m%n\n";
         fs::write(self.dir.path().join("log4j2.properties"), logging).expect("the log settings");
-    }
-}
-
-/// Runs a future of librdkafka's to its end; its own thread wakes us.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(std::thread::Thread);
-    impl std::task::Wake for Unpark {
-        fn wake(self: std::sync::Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
-    let mut context = std::task::Context::from_waker(&waker);
-    let mut future = std::pin::pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(output) => return output,
-            std::task::Poll::Pending => std::thread::park(),
-        }
     }
 }
 

@@ -10,8 +10,11 @@
 //! Whatever is missing on the machine (java, mvn, python3) is a failure that says so, never a skipped test. Every
 //! process that is started here ends with the test, also when the test panics or is killed.
 
+pub mod admin;
 pub mod callback;
+pub mod cluster;
 pub mod dice;
+pub mod guarded;
 pub mod http;
 pub mod kafka;
 pub mod load;
@@ -20,6 +23,7 @@ pub mod oracle;
 pub mod port;
 pub mod process;
 pub mod prometheus;
+pub mod proxy;
 pub mod python;
 pub mod reader;
 pub mod relay;

@@ -55,6 +55,11 @@ pub struct Load {
 impl Load {
     /// Starts the senders.
     pub fn start(address: &str, plan: Plan, dice: &mut Dice) -> Self {
+        Self::of_streams("stream", address, plan, dice)
+    }
+
+    /// The same with streams whose names begin so: another load on the same relay.
+    pub fn of_streams(prefix: &str, address: &str, plan: Plan, dice: &mut Dice) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let hold = Arc::new(RwLock::new(()));
         let answered = Arc::new(AtomicU64::new(0));
@@ -68,7 +73,8 @@ impl Load {
                 answered: Arc::clone(&answered),
                 resigned: 0,
             };
-            std::thread::spawn(move || sender.run(number))
+            let name = format!("{prefix}-{number}");
+            std::thread::spawn(move || sender.run(&name))
         });
         Self {
             senders: senders.collect(),
@@ -129,9 +135,9 @@ struct Sender {
 }
 
 impl Sender {
-    fn run(mut self, number: usize) -> Journal {
+    fn run(mut self, name: &str) -> Journal {
         let names: Vec<_> = (0..self.plan.streams)
-            .map(|s| format!("stream-{number}-{s}"))
+            .map(|s| format!("{name}-{s}"))
             .collect();
         let mut journal = Journal::default();
         for count in 1.. {

@@ -14,12 +14,33 @@ pub struct Findings {
     pub unanswered: usize,
 }
 
+/// What was done to the topic meanwhile, and what can't be asked of it then.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Done {
+    /// It got more partitions, and a stream may have moved to another: its order holds in each of them.
+    pub repartitioned: bool,
+    /// It was deleted and made again: what a stream had in it is gone, everything after that is there.
+    pub emptied: bool,
+}
+
 /// Checks that nothing answered 200 is missing; that the first occurrences of each stream are in the order of becoming
 /// durable; that repetitions share their `ce_id`, and nothing else does; that nothing came that was not sent.
 ///
 /// # Errors
 /// Every fault that was found, in words; at most twenty.
 pub fn check(journal: &Journal, messages: &[Message]) -> Result<Findings, String> {
+    check_after(Done::default(), journal, messages)
+}
+
+/// The same after this was done to the topic.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_after(
+    done: Done,
+    journal: &Journal,
+    messages: &[Message],
+) -> Result<Findings, String> {
     let mut faults = Vec::new();
     let mut streams: BTreeMap<&str, Vec<(u64, &Message)>> = BTreeMap::new();
     for message in messages {
@@ -43,6 +64,7 @@ pub fn check(journal: &Journal, messages: &[Message]) -> Result<Findings, String
             continue;
         };
         one_stream(
+            done,
             stream,
             sent,
             arrived,
@@ -58,7 +80,13 @@ pub fn check(journal: &Journal, messages: &[Message]) -> Result<Findings, String
             .iter()
             .filter(|(_, answered)| *answered)
             .map(|(n, _)| *n);
-        let missing: Vec<_> = answered.filter(|n| !there.contains(n)).collect();
+        let gone = if done.emptied {
+            there.iter().min().copied().unwrap_or_default()
+        } else {
+            0
+        };
+        let missing = answered.filter(|n| *n >= gone && !there.contains(n));
+        let missing: Vec<_> = missing.collect();
         if !missing.is_empty() {
             faults.push(format!(
                 "{stream}: answered 200 and not in Kafka: {missing:?}"
@@ -74,6 +102,7 @@ pub fn check(journal: &Journal, messages: &[Message]) -> Result<Findings, String
 }
 
 fn one_stream<'m>(
+    done: Done,
     stream: &str,
     sent: &[(u64, bool)],
     arrived: &[(u64, &'m Message)],
@@ -83,9 +112,9 @@ fn one_stream<'m>(
 ) {
     let known: HashMap<u64, bool> = sent.iter().copied().collect();
     let mut ids: HashMap<u64, &str> = HashMap::new();
-    let mut last = 0;
+    let mut lasts: HashMap<i64, u64> = HashMap::new();
     for &(number, message) in arrived {
-        if message.partition != message.java_partition {
+        if message.partition != message.java_partition && !done.repartitioned {
             faults.push(format!("{stream}: {number} is not where Java looks for it"));
         }
         if let Some(&first) = ids.get(&number) {
@@ -102,10 +131,16 @@ fn one_stream<'m>(
             Some(false) => findings.unanswered += 1,
             None => faults.push(format!("{stream}: {number} was never sent")),
         }
-        if number < last {
+        let place = if done.repartitioned {
+            message.partition
+        } else {
+            0
+        };
+        let last = lasts.entry(place).or_default();
+        if number < *last {
             faults.push(format!("{stream}: {number} came first after {last}"));
         }
-        last = last.max(number);
+        *last = number.max(*last);
         if let Some(other) = owners.insert(message.ce_id(), (stream.into(), number)) {
             faults.push(format!(
                 "{stream}: {number} shares its ce_id with {other:?}"
@@ -155,6 +190,37 @@ mod tests {
             unanswered: 1,
         };
         assert_eq!(check(&sent(), &messages), Ok(findings));
+    }
+
+    #[test]
+    fn after_it_was_made_again_only_what_came_before_may_be_missing() {
+        let emptied = Done {
+            emptied: true,
+            ..Done::default()
+        };
+        let three = [message(3, "c", 0)];
+        assert!(check(&sent(), &three).is_err());
+        assert!(check_after(emptied, &sent(), &three).is_ok());
+        let one = [message(1, "a", 0)];
+        assert!(check_after(emptied, &sent(), &one).is_err());
+        assert!(check_after(emptied, &sent(), &[]).is_err());
+    }
+
+    #[test]
+    fn after_it_got_more_partitions_the_order_is_asked_of_each() {
+        let repartitioned = Done {
+            repartitioned: true,
+            ..Done::default()
+        };
+        let moved = |from: i64, number, id| Message {
+            partition: from,
+            ..message(number, id, 0)
+        };
+        let fine = [moved(0, 3, "c"), moved(1, 1, "a"), moved(1, 2, "b")];
+        assert!(check(&sent(), &fine).is_err());
+        assert!(check_after(repartitioned, &sent(), &fine).is_ok());
+        let wrong = [moved(1, 3, "c"), moved(1, 1, "a")];
+        assert!(check_after(repartitioned, &sent(), &wrong).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What any consumer sees: topics read from beginning to end by Kafka's own Java client.
 
 use crate::{kafka, process};
-use std::{collections::BTreeMap, path::PathBuf, process::Command, sync::OnceLock};
+use std::{collections::BTreeMap, path::PathBuf, process::Command};
 
 /// One record of a topic.
 #[derive(Debug, Clone)]
@@ -67,9 +67,10 @@ pub fn read_committed<T: AsRef<str>>(bootstrap: &str, topics: &[T]) -> Vec<Messa
 
 #[track_caller]
 fn read_isolated<T: AsRef<str>>(bootstrap: &str, isolation: &str, topics: &[T]) -> Vec<Message> {
+    let compiled = classes("reader", "Reader", include_str!("Reader.java"));
     let mut java = kafka::java("64m", "512m");
     java.arg("-cp")
-        .arg(kafka::class_path(&[classes()]))
+        .arg(kafka::class_path(&[compiled]))
         .args(["Reader", bootstrap, isolation])
         .args(topics.iter().map(AsRef::as_ref));
     let out = process::run("read the topics back with Kafka's own client", &mut java);
@@ -121,23 +122,18 @@ fn parse(line: &str) -> Message {
     }
 }
 
-/// The directory with the compiled reader.
-fn classes() -> PathBuf {
-    static CLASSES: OnceLock<PathBuf> = OnceLock::new();
-    CLASSES
-        .get_or_init(|| {
-            kafka::once("reader", include_str!("Reader.java"), |dir| {
-                let source = dir.join("Reader.java");
-                std::fs::write(&source, include_str!("Reader.java")).expect("the reader's source");
-                let mut javac = Command::new("javac");
-                javac
-                    .arg("-cp")
-                    .arg(kafka::class_path(&[]))
-                    .arg("-d")
-                    .arg(dir)
-                    .arg(&source);
-                process::run("compile the reader (is a JDK installed?)", &mut javac);
-            })
-        })
-        .clone()
+/// The directory with this compiled class; it is compiled once.
+pub(crate) fn classes(dir: &str, class: &str, source: &str) -> PathBuf {
+    kafka::once(dir, source, |dir| {
+        let file = dir.join(format!("{class}.java"));
+        std::fs::write(&file, source).expect("the source");
+        let mut javac = Command::new("javac");
+        javac
+            .arg("-cp")
+            .arg(kafka::class_path(&[]))
+            .arg("-d")
+            .arg(dir)
+            .arg(&file);
+        process::run("compile what is in Java (is a JDK installed?)", &mut javac);
+    })
 }
