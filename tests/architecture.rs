@@ -38,6 +38,7 @@ const PURE: &[&str] = &[
     "publish/window.rs",
     "publish/retry.rs",
     "publish/classify.rs",
+    "publish/stall.rs",
     "publish/exact/checkpoint.rs",
     "publish/exact/decide.rs",
     "publish/exact/transaction.rs",

@@ -143,7 +143,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             return Ok(Took::Later(self.not_before(now, at)));
         }
         match self.lanes.get_mut(at) {
-            Some(lane) if lane.is_blocked() => lane.course.room_again(),
+            Some(lane) if lane.course.is_blocked() => lane.course.room_again(),
             _ => self.alone_settled(at),
         }
         Ok(Took::Yes)

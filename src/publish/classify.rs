@@ -171,6 +171,19 @@ mod tests {
         }
     }
 
+    fn all_of(class: Class) -> Vec<i32> {
+        (-1000..1000)
+            .filter(|&n| Code(n).class() == class)
+            .collect()
+    }
+
+    #[test]
+    fn only_what_says_so_blocks_a_topic_and_only_the_producers_end_is_fatal() {
+        assert_eq!(all_of(Class::Blocked), [-190, -188, 3, 17, 29, 100]);
+        let fatal = [-150, -148, -144, 31, 45, 46, 47, 49, 59, 90];
+        assert_eq!(all_of(Class::Fatal), fatal);
+    }
+
     #[test]
     fn only_the_refusals_of_the_contract_are_poison() {
         let poison: Vec<i32> = (-1000..1000)

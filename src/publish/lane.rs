@@ -5,8 +5,9 @@ use super::{
     classify::{Class, Code},
     exact::{BYTES_MAX, RECORDS_MAX},
     mailbox::ProducerId,
-    plan::{Course, Route, Tick, routes},
+    plan::{Course, Mode, Route, Tick, routes},
     properties::{Queue, message_max_bytes},
+    stall::{Patience, Stall},
     status,
     window::{Limits, Window},
 };
@@ -36,6 +37,8 @@ pub(super) struct Plan {
     pub(super) queue: Queue,
     /// Of the jitter: by chance, but for simulations.
     pub(super) seed: u64,
+    /// Before a topic that takes nothing is called blocked.
+    pub(super) patience: Patience,
     /// Where checkpoints go; none in at-least-once.
     pub(super) checkpoint: Option<Arc<str>>,
 }
@@ -59,6 +62,7 @@ impl Plan {
             queue,
             // Without chance the waits are only not spread.
             seed: getrandom::u64().unwrap_or_default(),
+            patience: Patience::default(),
             checkpoint: None,
         }
     }
@@ -215,6 +219,7 @@ pub(super) struct Lane<C, P> {
     pub(super) families: Vec<Family>,
     pub(super) window: Window,
     pub(super) course: Course,
+    pub(super) stall: Stall,
     /// A cursor of its own; none while the head cursor serves it.
     pub(super) own: Option<Feed<C>>,
     pub(super) solo: Solo<P>,
@@ -226,12 +231,19 @@ pub(super) struct Lane<C, P> {
 }
 
 impl<C: Cursor, P: Producer> Lane<C, P> {
-    pub(super) fn new(route: Route, limits: Limits, settled: &Settled, seed: u64) -> Self {
+    pub(super) fn new(
+        route: Route,
+        limits: Limits,
+        settled: &Settled,
+        seed: u64,
+        patience: Patience,
+    ) -> Self {
         Self {
             topic: route.topic.map(Into::into),
             window: Window::new(limits, &route.families, settled),
             families: route.families,
             course: Course::new(seed),
+            stall: Stall::new(patience),
             own: None,
             solo: Solo {
                 producer: None,
@@ -277,14 +289,22 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
         status::Lane {
             topic: self.topic.as_deref().map(Into::into),
             families: self.families.iter().map(|f| f.key()).collect(),
-            state: self.course.mode(),
+            state: self.mode(),
             lag: durable_end.0.saturating_sub(least.unwrap_or_default().0),
             in_flight: self.window.in_flight(),
-            last_error: self.last_error.clone(),
+            last_error: self.stall.why().map(Into::into).or(self.last_error.clone()),
         }
     }
 
+    fn mode(&self) -> Mode {
+        match self.course.mode() {
+            Mode::Flowing | Mode::Singly if self.stall.is_blocked() => Mode::Blocked,
+            mode => mode,
+        }
+    }
+
+    /// Whether the topic takes nothing: as Kafka has said, or as can be seen.
     pub(super) fn is_blocked(&self) -> bool {
-        self.course.is_blocked()
+        self.course.is_blocked() || self.stall.is_blocked()
     }
 }

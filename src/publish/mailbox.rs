@@ -12,7 +12,7 @@ use super::{
 use crate::{callback::names::Family, spool::Seq};
 use std::{
     mem,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -58,6 +58,17 @@ pub enum Answer {
     Abort(Outcome),
 }
 
+/// What the brokers say about a topic that takes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The record for whose sake they were asked.
+    pub about: Seq,
+    /// A text for people; none if no broker answered.
+    pub answer: Option<String>,
+}
+
 /// Takes what producers have to say. Called on their threads; must not block for long.
 pub trait Reports: Send + Sync + 'static {
     /// A record was acked, or failed.
@@ -83,6 +94,8 @@ pub struct Mail {
     pub fatal: Vec<(ProducerId, Code)>,
     /// Of transactional producers.
     pub answers: Vec<(ProducerId, Answer)>,
+    /// What the brokers say about topics that take nothing.
+    pub heard: Vec<Heard>,
     /// Stop, at the latest after this much time.
     pub stop_within: Option<Duration>,
 }
@@ -126,6 +139,11 @@ impl Mailbox {
     /// There may be new durable records.
     pub fn ring(&self) {
         self.put(false, |_| {});
+    }
+
+    /// The brokers were asked about a topic.
+    pub fn heard(&self, heard: Heard) {
+        self.put(true, |mail| mail.heard.push(heard));
     }
 
     /// Asks to stop within this time. The shortest wish holds.
@@ -224,7 +242,7 @@ impl Reports for Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{sync::Arc, thread};
+    use std::thread;
 
     fn ack(seq: u64) -> Report {
         Report {

@@ -104,7 +104,7 @@ impl Metrics {
                 IntGaugeVec::new(
                     Opts::new(
                         "livebridge_topic_blocked",
-                        "1 while the topic takes nothing: unknown or not authorised.",
+                        "1 while the topic takes nothing: unknown, not authorised, or nothing for 30 s though the brokers answer.",
                     ),
                     &["topic"],
                 )?,

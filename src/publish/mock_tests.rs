@@ -3,6 +3,7 @@
 //! The mock checks neither sequences nor sizes and never lets go of an idea: what a broker says is injected. What only
 //! a real broker can prove is proved in `tests/`.
 
+mod codes;
 mod relay;
 
 use super::{Left, plan::Mode};
@@ -66,6 +67,42 @@ fn retriable_errors_keep_the_order() {
     relay.accept_many(Family::Recording, 0..300);
     relay.settles();
     assert_eq!(relay.first_appearances("recording", 300), numbers(300));
+}
+
+#[test]
+fn a_topic_refused_without_a_report_is_blocked_and_flows_by_itself() {
+    // Twenty times a second, and not rarer.
+    let often = [("retry.backoff.ms", "50"), ("retry.backoff.max.ms", "50")];
+    let relay = Relay::start_with(&["recording", "stream"], &often);
+    let refused = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS; 2_000];
+    relay
+        .cluster
+        .request_errors(RDKafkaApiKey::Produce, &refused);
+    relay.accept_many(Family::Recording, 0..50);
+    relay.until("the lane is blocked", |_, status| {
+        Relay::state(status, "recording") == Some(Mode::Blocked)
+    });
+    let status = relay.handle.status();
+    let lane = |topic: &str| {
+        let mut lanes = status.lanes.iter();
+        lanes.find(|l| l.topic.as_deref() == Some(topic)).unwrap()
+    };
+    let why = lane("recording").last_error.as_deref().unwrap();
+    assert!(why.starts_with("the brokers answer"), "{why}");
+    assert_eq!(
+        lane("stream").state,
+        Mode::Flowing,
+        "it has nothing to send"
+    );
+    assert_eq!(relay.gauge("livebridge_topic_blocked"), 1);
+    relay.cluster.clear_request_errors(RDKafkaApiKey::Produce);
+    relay.settles();
+    relay.until("the lane flows again", |_, status| {
+        Relay::state(status, "recording") == Some(Mode::Flowing)
+    });
+    assert_eq!(relay.gauge("livebridge_topic_blocked"), 0);
+    assert_eq!(relay.first_appearances("recording", 50), numbers(50));
+    assert_eq!(relay.handle.status().kafka.rebuilds, 0, "it was waited for");
 }
 
 #[test]

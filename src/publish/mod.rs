@@ -38,6 +38,8 @@ pub mod retry;
 mod shared;
 #[cfg(test)]
 pub(crate) mod simulation;
+pub mod stall;
+mod stalls;
 pub mod status;
 pub mod window;
 
@@ -191,6 +193,7 @@ pub fn spawn<O: Outlet>(
         plan.topics(),
         metrics.clone(),
         Arc::clone(&log),
+        Arc::clone(&mailbox),
     );
     let watch = watch.map_err(Fault::Thread)?;
     let parts = Parts {
@@ -207,8 +210,9 @@ pub fn spawn<O: Outlet>(
         reports: Arc::clone(&mailbox) as Arc<dyn Reports>,
         clock,
         metrics,
+        watch: Box::new(watch),
     };
-    start(handle.board.clone(), mailbox, plan, parts, Some(watch))
+    start(handle.board.clone(), mailbox, plan, parts)
 }
 
 fn start<O: Outlet, B: Broker, R: Render>(
@@ -216,7 +220,6 @@ fn start<O: Outlet, B: Broker, R: Render>(
     mailbox: Arc<Mailbox>,
     plan: Plan,
     parts: Parts<O, B, R>,
-    watch: Option<Watch>,
 ) -> Result<JoinHandle<Result<Left, Fault>>, Fault> {
     thread::Builder::new()
         .name("livebridge-publish".into())
@@ -225,7 +228,6 @@ fn start<O: Outlet, B: Broker, R: Render>(
             let mut publisher = Publisher::new(plan, parts);
             let ended = run(&mut publisher, &mailbox, &board);
             board.post(publisher.status());
-            drop(watch);
             ended
         })
         .map_err(Fault::Thread)

@@ -1,14 +1,22 @@
-//! Notices when a topic's number of partitions changes: from then on a stream goes to another partition, and its order
-//! starts anew.
+//! Asks the brokers about topics: once a minute whether a number of partitions has changed, from when on a stream goes to
+//! another partition, and its order starts anew; and, when the publisher wants to know, what is the matter with one that
+//! takes nothing.
 //!
-//! A thread of its own asks the brokers once a minute, through a client of its own: asking blocks.
+//! A thread of its own asks, through clients of its own: asking blocks.
 
-use super::{client_log::ClientLog, metrics::Metrics};
+use super::{
+    client_log::ClientLog,
+    mailbox::{Heard, Mailbox},
+    metrics::Metrics,
+    stalls::Asks,
+};
+use crate::spool::Seq;
 use rdkafka::{
     ClientConfig, ClientContext,
     config::RDKafkaLogLevel,
     error::KafkaError,
     message::DeliveryResult,
+    metadata::MetadataPartition,
     producer::{BaseProducer, Producer, ProducerContext},
 };
 use std::{
@@ -19,18 +27,36 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// Between two looks.
+/// Between two looks, at most: not longer than librdkafka takes to send to new partitions.
 const EVERY: Duration = Duration::from_secs(60);
 /// For one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Questions that wait. One more is asked again later.
+const QUESTIONS_MAX: usize = 64;
+/// Partitions that an answer names.
+const NAMED_MAX: usize = 5;
 
 /// The watch ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Watch {
-    _ends: SyncSender<()>,
+    questions: SyncSender<Question>,
+}
+
+#[derive(Debug)]
+struct Question {
+    topic: Arc<str>,
+    about: Seq,
+}
+
+impl Asks for Watch {
+    fn ask(&self, topic: &Arc<str>, about: Seq) {
+        let topic = Arc::clone(topic);
+        // Full: the lane asks again.
+        let _ = self.questions.try_send(Question { topic, about });
+    }
 }
 
 impl Watch {
@@ -39,34 +65,90 @@ impl Watch {
         topics: Vec<String>,
         metrics: Metrics,
         log: Arc<ClientLog>,
+        mailbox: Arc<Mailbox>,
     ) -> io::Result<Self> {
         // It only asks: it needs no producer id.
         config
             .set("enable.gapless.guarantee", "false")
             .set("enable.idempotence", "false");
-        let (sender, ended) = sync_channel(1);
+        let (sender, questions) = sync_channel(QUESTIONS_MAX);
+        let watcher = Watcher {
+            every: every(config.get("topic.metadata.refresh.interval.ms")),
+            config,
+            topics,
+            metrics,
+            log,
+            mailbox,
+        };
         thread::Builder::new()
             .name("livebridge-partitions".into())
-            .spawn(move || run(&config, &topics, &metrics, &log, &ended))?;
-        Ok(Self { _ends: sender })
+            .spawn(move || watcher.run(&questions))?;
+        Ok(Self { questions: sender })
     }
 }
 
-fn run(
-    config: &ClientConfig,
-    topics: &[String],
-    metrics: &Metrics,
-    log: &Arc<ClientLog>,
-    ended: &Receiver<()>,
-) {
-    let mut known = Known::default();
-    // The first look is early, so that a change soon after the start is seen, too.
-    let mut wait = Duration::from_secs(1);
-    while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-        wait = EVERY;
-        if let Ok(client) = config.create_with_context(Asking(Arc::clone(log))) {
-            look(client, topics, metrics, &mut known);
+/// As often as the producer looks, which then uses new partitions; at least once a minute.
+fn every(refresh_ms: Option<&str>) -> Duration {
+    let ms = refresh_ms.and_then(|text| text.parse::<u64>().ok());
+    let refresh = ms.map_or(EVERY, Duration::from_millis);
+    refresh.clamp(Duration::from_secs(1), EVERY)
+}
+
+/// What the thread works with.
+struct Watcher {
+    every: Duration,
+    config: ClientConfig,
+    topics: Vec<String>,
+    metrics: Metrics,
+    log: Arc<ClientLog>,
+    mailbox: Arc<Mailbox>,
+}
+
+impl Watcher {
+    fn run(self, questions: &Receiver<Question>) {
+        let mut known = Known::default();
+        // The first look is early, so that a change soon after the start is seen, too.
+        let mut look_at = Instant::now() + Duration::from_secs(1);
+        loop {
+            let wait = look_at.saturating_duration_since(Instant::now());
+            match questions.recv_timeout(wait) {
+                Ok(question) => {
+                    if !self.answer(question) {
+                        // Nobody answers: the others needn't be asked about.
+                        questions.try_iter().for_each(|q| self.tell(q, None));
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(client) = self.client() {
+                        look(client, &self.topics, &self.metrics, &mut known);
+                    }
+                    look_at = Instant::now() + self.every;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
         }
+    }
+
+    /// False: no broker does.
+    fn answer(&self, question: Question) -> bool {
+        let client = self.client();
+        let answer = client.and_then(|client| ask(&client, &question.topic));
+        let answered = answer.is_some();
+        self.tell(question, answer);
+        answered
+    }
+
+    fn tell(&self, question: Question, answer: Option<String>) {
+        self.mailbox.heard(Heard {
+            topic: question.topic,
+            about: question.about,
+            answer,
+        });
+    }
+
+    fn client(&self) -> Option<BaseProducer<Asking>> {
+        let context = Asking(Arc::clone(&self.log));
+        self.config.create_with_context(context).ok()
     }
 }
 
@@ -120,6 +202,67 @@ fn count<C: ProducerContext>(client: &BaseProducer<C>, topic: &str) -> Option<us
     Some(found.partitions().len()).filter(|&count| count > 0)
 }
 
+/// What the brokers say about a topic that takes nothing; none if none answers.
+fn ask<C: ProducerContext>(client: &BaseProducer<C>, topic: &str) -> Option<String> {
+    let metadata = client.client().fetch_metadata(Some(topic), PATIENCE).ok()?;
+    let found = metadata.topics().iter().find(|t| t.name() == topic)?;
+    let partitions: Vec<_> = found.partitions().iter().map(Health::of).collect();
+    Some(explain(&partitions))
+}
+
+/// How a partition is.
+#[derive(Debug, Clone, Copy)]
+struct Health {
+    number: i32,
+    has_leader: bool,
+    in_sync: usize,
+    replicas: usize,
+}
+
+impl Health {
+    fn of(partition: &MetadataPartition) -> Self {
+        Self {
+            number: partition.id(),
+            has_leader: partition.leader() >= 0,
+            in_sync: partition.isr().len(),
+            replicas: partition.replicas().len(),
+        }
+    }
+}
+
+/// For people: what may be the matter.
+fn explain(partitions: &[Health]) -> String {
+    let leaderless = partitions.iter().filter(|p| !p.has_leader);
+    let leaderless = leaderless.map(|p| format!("partition {} has no leader", p.number));
+    let behind = partitions
+        .iter()
+        .filter(|p| p.has_leader && p.in_sync < p.replicas);
+    let behind = behind.map(|p| {
+        let Health {
+            number,
+            in_sync,
+            replicas,
+            ..
+        } = p;
+        format!("partition {number} has {in_sync} of {replicas} replicas in sync")
+    });
+    let mut faults: Vec<_> = leaderless.chain(behind).collect();
+    if faults.is_empty() {
+        return "the brokers answer, and don't take its first record".into();
+    }
+    let more = faults.len().saturating_sub(NAMED_MAX);
+    faults.truncate(NAMED_MAX);
+    let more = if more > 0 {
+        format!(", and {more} more like that")
+    } else {
+        String::new()
+    };
+    format!(
+        "{}{more}; is that fewer than its min.insync.replicas?",
+        faults.join(", ")
+    )
+}
+
 /// The last known number of partitions of each topic.
 #[derive(Debug, Default)]
 struct Known(BTreeMap<String, usize>);
@@ -144,6 +287,54 @@ mod tests {
         assert_eq!(known.see("b", 6), None);
         assert_eq!(known.see("a", 6), Some(3));
         assert_eq!(known.see("a", 6), None);
+    }
+
+    #[test]
+    fn the_watch_looks_as_often_as_the_producer_and_at_least_once_a_minute() {
+        let secs = Duration::from_secs;
+        assert_eq!(every(None), secs(60));
+        assert_eq!(every(Some("300000")), secs(60));
+        assert_eq!(every(Some("5000")), secs(5));
+        assert_eq!(every(Some("1")), secs(1));
+        assert_eq!(every(Some("-1")), secs(60));
+    }
+
+    #[test]
+    fn an_answer_names_what_is_wrong_and_is_bounded() {
+        let health = |number, has_leader, in_sync| Health {
+            number,
+            has_leader,
+            in_sync,
+            replicas: 3,
+        };
+        let fine = explain(&[health(0, true, 3)]);
+        assert!(fine.starts_with("the brokers answer"), "{fine}");
+        let text = explain(&[health(0, true, 3), health(1, true, 1), health(2, false, 0)]);
+        assert!(
+            text.starts_with(
+                "partition 2 has no leader, partition 1 has 1 of 3 replicas in sync; "
+            )
+        );
+        let many: Vec<_> = (0..1000).map(|number| health(number, true, 2)).collect();
+        let text = explain(&many);
+        assert!(text.contains(", and 995 more like that; "), "{text}");
+        assert!(text.len() < 400, "{text}");
+    }
+
+    #[test]
+    fn the_brokers_are_asked_and_one_that_is_down_says_nothing() {
+        let cluster = rdkafka::mocking::MockCluster::new(1).unwrap();
+        cluster.create_topic("one", 1, 1).unwrap();
+        let client: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", cluster.bootstrap_servers())
+            .create()
+            .unwrap();
+        assert!(ask(&client, "one").is_some());
+        let nowhere: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", "127.0.0.1:1")
+            .create()
+            .unwrap();
+        assert_eq!(ask(&nowhere, "one"), None);
     }
 
     #[test]

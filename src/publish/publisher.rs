@@ -15,6 +15,7 @@ use super::{
     metrics::Metrics,
     plan::Tick,
     retry::Backoff,
+    stalls::Asks,
     status,
 };
 use crate::{
@@ -61,6 +62,7 @@ pub(super) struct Parts<O, B, R> {
     pub(super) reports: Arc<dyn Reports>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Metrics,
+    pub(super) watch: Box<dyn Asks>,
 }
 
 /// See the module.
@@ -107,7 +109,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             .routes
             .into_iter()
             .zip(0..)
-            .map(|(route, at)| Lane::new(route, plan.limits, &settled, plan.seed.wrapping_add(at)))
+            .map(|(route, at)| {
+                let seed = plan.seed.wrapping_add(at);
+                Lane::new(route, plan.limits, &settled, seed, plan.patience)
+            })
             .collect();
         // The head cursor starts where the foremost lane goes on; the others catch up with cursors of their own.
         let head = lanes.iter().map(|lane| lane.window.restart()).max();
@@ -150,6 +155,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 self.feed(now)?;
             }
             self.tend_exact(now)?;
+            self.tend_stalls(now);
         }
         self.tick(now)?;
         if let Some(stop_at) = self.stop_at {
@@ -228,6 +234,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
         for (id, answer) in mail.answers {
             self.answered(now, id, answer)?;
+        }
+        for heard in mail.heard {
+            self.heard(now, heard);
         }
         Ok(())
     }

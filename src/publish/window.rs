@@ -122,6 +122,13 @@ impl Window {
         first.min_by_key(|slot| slot.seq).map(|s| s.accepted_at)
     }
 
+    /// The first record that isn't settled, of those that were met.
+    #[must_use]
+    pub fn first(&self) -> Option<Seq> {
+        let first = self.tracks.iter().filter_map(|t| t.slots.front());
+        first.map(|slot| slot.seq).min()
+    }
+
     /// Where a cursor has to start, so that it meets every record that is due.
     #[must_use]
     pub fn restart(&self) -> Seq {

@@ -200,12 +200,14 @@ impl Day {
 
     fn kafka_turns(&mut self) {
         let topic = ["recordings", "streams", "pictures", "others"][self.dice.below(4) as usize];
-        let turn = self.dice.below(8);
+        let turn = self.dice.below(10);
         let mut kafka = self.kafka();
         match turn {
             0 => drop(kafka.gone.insert(topic.into())),
             1..4 => drop(kafka.gone.remove(topic)),
             4 => kafka.down = true,
+            8 => drop(kafka.lame.insert(topic.into())),
+            9 => drop(kafka.lame.remove(topic)),
             _ => kafka.down = false,
         }
     }

@@ -49,6 +49,7 @@ impl Day {
     pub(super) fn heal(&mut self) {
         let mut kafka = self.kafka();
         kafka.gone.clear();
+        kafka.lame.clear();
         kafka.down = false;
         kafka.calm = true;
         drop(kafka);

@@ -8,9 +8,11 @@ use super::super::{
     mailbox::Reports,
     message::Message,
     metrics::Metrics,
+    partitions::Watch,
     plan::Mode,
     properties,
     publisher::{Parts, Render},
+    stall::Patience,
     start,
     status::Status,
 };
@@ -150,6 +152,11 @@ pub(super) struct Relay {
 impl Relay {
     /// A relay with two topics, of which these exist.
     pub(super) fn start(existing: &[&str]) -> Self {
+        Self::start_with(existing, &[])
+    }
+
+    /// The same with more properties.
+    pub(super) fn start_with(existing: &[&str], more: &[(&str, &str)]) -> Self {
         let cluster = MockCluster::new(1).unwrap();
         for topic in existing {
             cluster.create_topic(topic, 1, 1).unwrap();
@@ -170,13 +177,27 @@ impl Relay {
         let kafka = config::Kafka {
             bootstrap_servers: cluster.bootstrap_servers(),
             properties: quick
-                .map(|(k, v)| (k.to_owned(), config::Secret::new(v)))
-                .into(),
+                .iter()
+                .chain(more)
+                .map(|&(k, v)| (k.to_owned(), config::Secret::new(v)))
+                .collect(),
         };
-        let plan = Plan::new(&topics, 4096);
+        let mut plan = Plan::new(&topics, 4096);
+        plan.patience = Patience {
+            first: Duration::from_millis(600),
+            again: Duration::from_millis(300),
+        };
         let client = properties::client_config(&kafka, 4096, plan.queue);
         let (spool, handle, registry) = (Spool::default(), Handle::new(), Registry::new());
         let pending = IntGauge::new("pending", "pending").unwrap();
+        let metrics = Metrics::register(&registry, &topics, pending.clone()).unwrap();
+        let watch = Watch::start(
+            client.clone(),
+            plan.topics(),
+            metrics.clone(),
+            Arc::default(),
+            Arc::clone(&handle.mailbox),
+        );
         let parts = Parts {
             outlet: spool.clone(),
             broker: Kafka::new(client, Arc::default()),
@@ -184,10 +205,11 @@ impl Relay {
             copies: Box::new(NoCopies),
             reports: Arc::clone(&handle.mailbox) as Arc<dyn Reports>,
             clock: Arc::new(SystemClock),
-            metrics: Metrics::register(&registry, &topics, pending.clone()).unwrap(),
+            metrics,
+            watch: Box::new(watch.unwrap()),
         };
         let mailbox = Arc::clone(&handle.mailbox);
-        let thread = start(handle.board.clone(), mailbox, plan, parts, None).unwrap();
+        let thread = start(handle.board.clone(), mailbox, plan, parts).unwrap();
         Self {
             cluster,
             spool,
@@ -286,6 +308,17 @@ impl Relay {
             .map(|m| m.get_counter().get_value())
             .sum();
         sum as u64
+    }
+
+    /// The sum of a gauge over its labels.
+    pub(super) fn gauge(&self, name: &str) -> i64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|f| f.name() == name).unwrap();
+        let values = family
+            .get_metric()
+            .iter()
+            .map(|m| m.get_gauge().get_value());
+        values.sum::<f64>() as i64
     }
 
     pub(super) fn stop(&mut self, within: Duration) -> Left {

@@ -3,7 +3,7 @@
 
 use super::{
     kafka::{FakeBroker, KafkaRef},
-    parts::{FakeCopies, Post},
+    parts::{FakeCopies, FakeWatch, Post},
 };
 use crate::{
     clock::Clock,
@@ -58,6 +58,7 @@ impl<O: Outlet> Driven<O> {
             reports: Arc::new(Post),
             clock,
             metrics,
+            watch: Box::new(FakeWatch(Arc::clone(kafka))),
         };
         Self {
             publisher: Publisher::new(plan, parts),

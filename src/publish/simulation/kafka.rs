@@ -4,8 +4,8 @@
 use crate::{
     publish::{
         broker::{Broker, Enqueued, OpenError, Producer},
-        classify::Code,
-        mailbox::{Mail, ProducerId, Report, Reports, Ticket},
+        classify::{Class, Code},
+        mailbox::{Heard, Mail, ProducerId, Report, Reports, Ticket},
         message::Message,
         plan::Tick,
     },
@@ -25,7 +25,6 @@ pub(crate) type Place = (String, Vec<u8>);
 /// A record that has this in its value is refused, and so is every batch that holds it.
 pub(crate) const POISON: &[u8] = b"poisonous";
 
-const RETRIABLE: [i32; 8] = [-192, -195, -148, -150, 7, 19, 45, 77_777];
 const TOPIC_GONE: [i32; 3] = [3, 29, -188];
 
 /// A message, and the record that it was made of.
@@ -39,6 +38,16 @@ impl Item {
     fn is_poison(&self) -> bool {
         let mut windows = self.message.payload.windows(POISON.len());
         windows.any(|window| window == POISON)
+    }
+}
+
+/// Any code, known or not, that says nothing about the topic or a record.
+fn bad_luck(dice: &mut Dice) -> i32 {
+    loop {
+        let code = i32::try_from(dice.below(350)).unwrap() - 210;
+        if matches!(Code(code).class(), Class::Retriable | Class::Fatal) {
+            return code;
+        }
     }
 }
 
@@ -57,6 +66,8 @@ pub(crate) struct Kafka {
     pub(crate) now: Tick,
     /// Topics that are unknown, or that we may not write to.
     pub(crate) gone: BTreeSet<String>,
+    /// Topics that have too few replicas in sync: what is sent stays where it is, and nobody says so.
+    pub(crate) lame: BTreeSet<String>,
     /// No broker in reach: nothing gets anywhere, and nobody says so.
     pub(crate) down: bool,
     /// No mischief any more.
@@ -69,6 +80,7 @@ pub(crate) struct Kafka {
     mail: Vec<Report>,
     closed: Vec<ProducerId>,
     fatal: Vec<(ProducerId, Code)>,
+    heard: Vec<Heard>,
 }
 
 impl Kafka {
@@ -76,6 +88,7 @@ impl Kafka {
         Arc::new(Mutex::new(Self {
             now: Tick::ZERO,
             gone: BTreeSet::new(),
+            lame: BTreeSet::new(),
             down: false,
             calm: false,
             rough: 3 + dice.below(60),
@@ -85,6 +98,7 @@ impl Kafka {
             mail: Vec::new(),
             closed: Vec::new(),
             fatal: Vec::new(),
+            heard: Vec::new(),
         }))
     }
 
@@ -109,7 +123,11 @@ impl Kafka {
             return;
         }
         let held = self.producers.get_mut(&id).unwrap();
-        let places: Vec<_> = held.queues.keys().cloned().collect();
+        let places = held
+            .queues
+            .keys()
+            .filter(|(topic, _)| !self.lame.contains(topic));
+        let places: Vec<_> = places.cloned().collect();
         if held.dead || places.is_empty() || self.down {
             return;
         }
@@ -132,7 +150,7 @@ impl Kafka {
         } else if poison {
             Some(10)
         } else if rough {
-            Some(RETRIABLE[dice.below(8) as usize])
+            Some(bad_luck(dice))
         } else {
             None
         };
@@ -186,7 +204,10 @@ impl Kafka {
             if !held.dead && !self.down && dice.below(3) == 0 {
                 let most = (1 + dice.below(3) as usize).min(queue.len());
                 let batch: Vec<_> = queue.drain(..most).collect();
-                if !batch.iter().any(Item::is_poison) && !self.gone.contains(&place.0) {
+                if !self.lame.contains(&place.0)
+                    && !batch.iter().any(Item::is_poison)
+                    && !self.gone.contains(&place.0)
+                {
                     self.append(&place, &batch);
                     if dice.below(2) == 0 {
                         batch
@@ -216,6 +237,16 @@ impl Kafka {
         self.mail.clear();
         self.closed.clear();
         self.fatal.clear();
+        self.heard.clear();
+    }
+
+    /// The publisher wants to know about a topic.
+    pub(crate) fn asked(&mut self, topic: &Arc<str>, about: Seq) {
+        self.heard.push(Heard {
+            topic: Arc::clone(topic),
+            about,
+            answer: (!self.down).then(|| "asked".into()),
+        });
     }
 
     /// Some of what has arrived. A producer is closed only when its reports are all out.
@@ -230,6 +261,7 @@ impl Kafka {
             reports,
             closed,
             fatal: self.fatal.drain(..).collect(),
+            heard: self.heard.drain(..).collect(),
             ..Mail::default()
         }
     }

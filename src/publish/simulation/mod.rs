@@ -23,7 +23,7 @@ use crate::{
     spool::Seq,
 };
 use kafka::FakeBroker;
-use parts::{FakeCopies, FakeOutlet, FakeRender, Post};
+use parts::{FakeCopies, FakeOutlet, FakeRender, FakeWatch, Post};
 use prometheus::{IntGauge, Registry};
 use std::{sync::Arc, time::Duration};
 use support::dice::Dice;
@@ -95,14 +95,16 @@ fn start(world: &WorldRef, seed: u64) -> (Sim, Registry, u64) {
     plan.limits.records = 8;
     plan.limits.span = 16;
     plan.seed = seed;
+    let kafka = Arc::clone(&world.lock().unwrap().kafka);
     let parts = Parts {
         outlet: FakeOutlet(Arc::clone(world)),
-        broker: FakeBroker(Arc::clone(&world.lock().unwrap().kafka)),
+        broker: FakeBroker(Arc::clone(&kafka)),
         render: FakeRender(Arc::clone(world)),
         copies: Box::new(FakeCopies),
         reports: Arc::new(Post),
         clock: Arc::new(Noon),
         metrics: Metrics::register(&registry, &topics(), pending).unwrap(),
+        watch: Box::new(FakeWatch(kafka)),
     };
     (Publisher::new(plan, parts), registry, recovered)
 }

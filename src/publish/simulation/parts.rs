@@ -1,7 +1,7 @@
 //! The parts that the simulated publisher works with: each looks into the one world, and acts on it.
 
 use super::{
-    kafka::POISON,
+    kafka::{KafkaRef, POISON},
     world::{Fate, WorldRef, key_of},
 };
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
         mailbox::{ProducerId, Report, Reports},
         message::Message,
         publisher::Render,
+        stalls::Asks,
     },
     spool::{Cursor, Next, Outlet, QuarantineError, Reason, Record, Seq, Settled, Unrelated},
 };
@@ -30,6 +31,14 @@ pub(super) struct FakeCopies;
 impl Copies for FakeCopies {
     fn offer(&self, _: Message) -> bool {
         true
+    }
+}
+
+pub(super) struct FakeWatch(pub(super) KafkaRef);
+
+impl Asks for FakeWatch {
+    fn ask(&self, topic: &Arc<str>, about: Seq) {
+        self.0.lock().unwrap().asked(topic, about);
     }
 }
 

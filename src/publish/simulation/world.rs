@@ -96,7 +96,9 @@ impl World {
 
     pub(super) fn fortune_turns(&mut self, dice: &mut Dice) {
         let topic = ["a", "b", "c"][dice.below(3) as usize];
-        match dice.below(6) {
+        match dice.below(8) {
+            6 => drop(self.kafka().lame.insert(topic.into())),
+            7 => drop(self.kafka().lame.remove(topic)),
             0 => drop(self.kafka().gone.insert(topic.into())),
             1..4 => drop(self.kafka().gone.remove(topic)),
             4 => self.no_room = !self.no_room,
@@ -108,6 +110,7 @@ impl World {
         self.no_room = false;
         let mut kafka = self.kafka();
         kafka.gone.clear();
+        kafka.lame.clear();
         kafka.calm = true;
     }
 

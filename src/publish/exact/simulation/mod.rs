@@ -20,6 +20,7 @@ use crate::{
         metrics::Metrics,
         plan::Tick,
         publisher::{Parts, Publisher, Step},
+        stalls::Nobody,
     },
     spool::Instance,
 };
@@ -162,6 +163,7 @@ impl World {
             reports: Arc::new(Post),
             clock: Arc::new(Noon),
             metrics: Metrics::register(&registry, &topics(), pending).unwrap(),
+            watch: Box::new(Nobody),
         };
         Relay {
             process,

@@ -1,0 +1,73 @@
+//! Lanes that stand still: who is asked about, and what is said of it. What it means is decided in `stall`.
+
+use super::{
+    broker::Broker,
+    mailbox::Heard,
+    plan::Tick,
+    publisher::{Publisher, Render},
+    stall::Look,
+};
+use crate::spool::{Outlet, Seq};
+use std::sync::Arc;
+
+/// Asks the brokers about a topic.
+pub(super) trait Asks: Send {
+    /// Returns at once; the answer comes by mail, or never.
+    fn ask(&self, topic: &Arc<str>, about: Seq);
+}
+
+/// Who answers nothing.
+#[cfg(test)]
+pub(super) struct Nobody;
+
+#[cfg(test)]
+impl Asks for Nobody {
+    fn ask(&self, _: &Arc<str>, _: Seq) {}
+}
+
+impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
+    /// Looks at every lane. In exactly-once a record that isn't taken ends its transaction, which says more.
+    pub(super) fn tend_stalls(&mut self, now: Tick) {
+        if self.exact.is_some() {
+            return;
+        }
+        for at in 0..self.lanes.len() {
+            let Some(lane) = self.lanes.get_mut(at) else {
+                return;
+            };
+            let Some(topic) = &lane.topic else { continue };
+            let was_blocked = lane.stall.is_blocked();
+            let under_way = lane.window.in_flight() > 0;
+            let look = lane.stall.look(now, lane.window.first(), under_way);
+            if let Look::Ask(about, _) = look {
+                self.parts.watch.ask(topic, about);
+            }
+            let flows_again = was_blocked && !lane.stall.is_blocked();
+            if flows_again {
+                tracing::info!(topic = &**topic, "the lane flows again");
+                self.moved = true;
+                self.show_blocked(at);
+            }
+            if let Look::Until(then) | Look::Ask(_, then) = look {
+                self.wake_at(then);
+            }
+        }
+    }
+
+    /// The brokers were asked about a lane's topic.
+    pub(super) fn heard(&mut self, now: Tick, heard: Heard) {
+        let named = |topic: &Option<Arc<str>>| topic.as_ref() == Some(&heard.topic);
+        let Some(at) = self.lanes.iter().position(|lane| named(&lane.topic)) else {
+            return;
+        };
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return;
+        };
+        if lane.stall.heard(now, heard.about, heard.answer) {
+            let why = lane.stall.why();
+            tracing::warn!(topic = &*heard.topic, why, "the topic takes nothing");
+            self.moved = true;
+            self.show_blocked(at);
+        }
+    }
+}
