@@ -63,6 +63,11 @@ impl Cluster {
         &self.brokers
     }
 
+    /// One of them, from 0 on, and the way from the relay to it.
+    pub fn one(&self, index: usize) -> (&Broker, &Proxy) {
+        (&self.brokers[index], &self.proxies[index])
+    }
+
     /// The way from the relay to each of them.
     pub fn proxies(&self) -> &[Proxy] {
         &self.proxies

@@ -299,6 +299,17 @@ impl Relay {
         serde_json::from_slice(&page.body).expect("/status is JSON")
     }
 
+    /// What `/status` says of the lane of this topic: its state, and its last error.
+    #[track_caller]
+    pub fn lane(&self, topic: &str) -> (String, String) {
+        let status = self.status();
+        let lanes = status["publisher"]["lanes"].as_array().expect("lanes");
+        let lane = lanes.iter().find(|lane| lane["topic"] == topic);
+        let lane = lane.unwrap_or_else(|| panic!("no lane of {topic}: {status}"));
+        let text = |name: &str| lane[name].as_str().unwrap_or_default().to_owned();
+        (text("state"), text("last_error"))
+    }
+
     /// `/metrics`.
     #[track_caller]
     pub fn metrics(&self) -> Metrics {
