@@ -1,7 +1,7 @@
 //! Whether the relay is started, ready and what holds it back: one word for each reason, for probes and people.
 //!
-//! Ready means "can make a callback durable". Kafka is not asked: being able to accept while it is away is what the
-//! spool is for.
+//! Ready means "can answer a callback 200". With a spool Kafka is not asked: being able to accept while it is away is what
+//! the spool is for. Without one there is no 200 without it.
 
 use std::sync::{
     Arc,
@@ -41,7 +41,7 @@ impl Health {
         }
     }
 
-    /// Why a callback can't be made durable now; empty when it can.
+    /// Why a callback can't be answered 200 now; empty when it can.
     #[must_use]
     pub fn not_ready(&self) -> Vec<&'static str> {
         let mut reasons = (self.not_ready)();

@@ -1,6 +1,7 @@
 //! livebridge: a durable bridge from live-streaming callbacks to Kafka.
 //!
-//! **The promise.** A 200 means that the callback is fsynced on local disk. It *will* be in Kafka, at least once
+//! **The promise.** A 200 means that the callback is fsynced on local disk (with `ack = "kafka"`: held by all in-sync
+//! replicas of Kafka). It *will* be in Kafka, at least once
 //! with one and the same `ce_id`, in order per topic and stream, whatever dies. Every design choice serves that
 //! sentence; `ARCHITECTURE.md` lists the invariants and the test that holds each.
 //!
@@ -15,6 +16,7 @@
 //!   deserialize with [`callback::event`].
 //! * [`front`]: hyper. Reads requests within limits and answers; a 200 needs a proof of durability.
 //! * [`spool`]: the durable log between door and Kafka, and the dedup window.
+//! * [`hold`]: what stands in the spool's place where there is no disk: memory until Kafka's ack, which is then the proof.
 //! * [`publish`]: lanes from the spool to Kafka, in order, with retry; the local quarantine.
 //! * [`rejects`]: the ledger of refused callbacks, for the day a key was mis-rotated.
 //! * [`follow`]: the door's decisions, for whoever follows them live.
@@ -30,6 +32,7 @@ pub mod control;
 pub mod follow;
 pub mod front;
 pub mod health;
+pub mod hold;
 pub mod metrics;
 pub mod publish;
 pub mod rejects;

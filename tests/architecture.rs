@@ -34,6 +34,8 @@ const PURE: &[&str] = &[
     "spool/scan.rs",
     "spool/scan",
     "spool/window.rs",
+    "hold/book.rs",
+    "hold/share.rs",
     "publish/plan.rs",
     "publish/window.rs",
     "publish/retry.rs",
@@ -62,6 +64,17 @@ const STRANGERS: &[(&str, &[&str], &str)] = &[
         "spool",
         &["rdkafka", "hyper", "crate::front", "crate::publish"],
         "the spool serves both sides and knows neither",
+    ),
+    (
+        "hold",
+        &[
+            "rdkafka",
+            "hyper",
+            "crate::front",
+            "crate::publish",
+            "std::fs",
+        ],
+        "it stands in the spool's place: it serves both sides and knows neither, and no disk",
     ),
     (
         "callback",

@@ -70,7 +70,7 @@ fn bad_settings_are_all_reported_and_nothing_is_bound_or_written() {
             "--listen",
             &listen,
             "--ack",
-            "kafka",
+            "disk",
         ],
         &[
             ("LIVEBRIDGE_ADMIN_LISTEN", ""),
@@ -81,7 +81,7 @@ fn bad_settings_are_all_reported_and_nothing_is_bound_or_written() {
     assert_eq!(seen.code, 64, "{}", seen.err);
     for named in [
         "6 faults",
-        "--ack: \"kafka\" is not there yet",
+        "--ack: \"disk\"",
         "spool.max_byte in settings.toml: there is no such setting; the nearest is spool.max_bytes",
         "sources.tencent.keys in settings.toml: key 2 is empty",
         "sources.tencent.path_token in settings.toml",
@@ -376,4 +376,54 @@ fn send_fails_when_nobody_answers_200() {
         "{}",
         seen.err
     );
+}
+
+#[test]
+fn without_a_disk_the_settings_are_right_and_commands_for_a_spool_say_that_there_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(
+        directory.path().join("settings.toml"),
+        format!("ack = \"kafka\"\n[sources.tencent]\nkeys = [\"{SECRET}\"]\n"),
+    )
+    .unwrap();
+    let with = |command: &[&str]| {
+        let settings = ["--config", "settings.toml"];
+        run_in(directory.path(), &[command, &settings].concat(), &[])
+    };
+    let seen = with(&["check"]);
+    assert_eq!(seen.code, 0, "{}", seen.err);
+    for command in [
+        &["drain"][..],
+        &["replay", "--since", "1h"],
+        &["spool", "ls"],
+        &["spool", "adopt"],
+        &["quarantine", "ls"],
+        &["quarantine", "requeue", "--all"],
+        &["rejects", "ls"],
+        &["tail"],
+        &["prove"],
+    ] {
+        let seen = with(command);
+        assert_eq!(seen.code, 64, "{command:?}: {}", seen.err);
+        assert!(seen.err.contains("--spool-dir DIR"), "{}", seen.err);
+    }
+    // One of earlier days can be looked into, and drained: here there is none.
+    let seen = with(&["drain", "--spool-dir", "old"]);
+    assert_eq!(seen.code, 1, "{}", seen.err);
+    assert!(
+        seen.err.contains("there is no spool in old"),
+        "{}",
+        seen.err
+    );
+
+    let off = "topics.quarantine = \"off\"\n";
+    let settings = fs::read_to_string(directory.path().join("settings.toml")).unwrap();
+    fs::write(
+        directory.path().join("settings.toml"),
+        off.to_owned() + &settings,
+    )
+    .unwrap();
+    let seen = with(&["check"]);
+    assert_eq!(seen.code, 64, "{}", seen.err);
+    assert!(seen.err.contains("topics.quarantine"), "{}", seen.err);
 }

@@ -1,6 +1,6 @@
 //! What commands may ask of a running relay, through `control.sock`.
 
-use super::status::{Sources, status};
+use super::status::{Shown, Sources, status};
 use crate::{
     callback::names::Family,
     clock::Clock,
@@ -102,8 +102,8 @@ impl Handler for Control {
 
     fn requeue(&self, records: Option<&[u64]>, tell: Tell<'_>) -> Result<Requeued, String> {
         let mut shelf = Shelf::of(&self.dir).map_err(|e| e.to_string())?;
-        if let Some(sources) = self.sources.get() {
-            shelf = shelf.counted_by(&sources.spool);
+        if let Some(Shown::Spool(spool, _)) = self.sources.get().map(|sources| &sources.store) {
+            shelf = shelf.counted_by(spool);
         }
         let mut places = shelf.list().map_err(|e| format!("the quarantine: {e}"))?;
         places.retain(|place| records.is_none_or(|wanted| wanted.contains(&place.seq)));

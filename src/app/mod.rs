@@ -11,6 +11,7 @@ mod signals;
 mod start;
 mod status;
 mod stop;
+mod store;
 
 pub use drain::{Standing, drain};
 pub use signals::{HangUp, Signals};
@@ -19,7 +20,7 @@ pub use stop::Ended;
 
 use crate::{
     clock::SystemClock,
-    config::{Config, Drain},
+    config::{Ack, Config, Drain},
     front::Phase,
     publish::{self, Left},
     spool,
@@ -31,6 +32,7 @@ use std::{
     net::SocketAddr,
     sync::{Arc, atomic::AtomicBool},
 };
+use store::Store;
 use tokio::{
     runtime,
     sync::{Notify, oneshot, watch},
@@ -102,14 +104,7 @@ struct Parts {
     reloads: Part<JoinHandle<()>>,
     /// Told to read keys and certificates at once.
     reload: Arc<Notify>,
-    /// Ends after the door, when what it was offered is written.
-    ledger: Option<oneshot::Receiver<()>>,
-    control: Option<JoinHandle<()>>,
-    control_stop: watch::Sender<bool>,
-    spool: spool::Threads,
-    /// The writer has ended: its threads must not be asked again.
-    spool_over: bool,
-    spool_status: spool::StatusSource,
+    store: Store,
     publisher: publish::Handle,
     publishing: Part<oneshot::Receiver<Result<Left, publish::Fault>>>,
     /// Held: the listeners of these stop when they are dropped.
@@ -138,7 +133,7 @@ impl Relay {
     /// Runs until `asked` or until a part ends by itself, then stops in order.
     ///
     /// # Errors
-    /// If a part ended by itself. What was answered 200 is on disk in any case.
+    /// If a part ended by itself. What was answered 200 is on disk, or in Kafka, in any case.
     pub async fn run(self, drain: Drain, asked: impl Future<Output = ()>) -> Result<Ended, Fault> {
         stop::run(self.parts, drain, asked).await
     }
@@ -151,13 +146,7 @@ impl Parts {
             ended = self.door.end() => task_ended("door", ended),
             ended = self.admin.end() => task_ended("admin listener", ended),
             ended = self.reloads.end() => task_ended("watch over keys and certificates", ended),
-            ended = self.spool.ended(), if !self.spool_over => {
-                self.spool_over = true;
-                match ended {
-                    Ok(()) => Fault::EndedByItself("spool's writer"),
-                    Err(stopped) => Fault::Writer(stopped),
-                }
-            }
+            fault = self.store.ended() => fault,
             ended = self.publishing.end() => match publisher_ended(ended) {
                 Ok(_) => Fault::EndedByItself("publisher"),
                 Err(fault) => fault,
@@ -200,10 +189,12 @@ pub fn serve(config: &Config, warnings: &[String]) -> Result<(), Fault> {
     // A thread that hangs in the disk must not keep the process from ending.
     runtime.shutdown_background();
     match ended {
-        Ok(None) => tracing::info!(
-            "stopped before the spool was open; the next run publishes what is in it"
-        ),
+        Ok(None) => tracing::info!("stopped before anything was accepted"),
         Ok(Some(Ended { left: 0 })) => tracing::info!("stopped; nothing is left to publish"),
+        Ok(Some(Ended { left })) if config.ack == Ack::Kafka => tracing::info!(
+            left,
+            "stopped; what Kafka hadn't acked was answered 503: the sender brings it again"
+        ),
         Ok(Some(Ended { left })) => {
             tracing::info!(
                 left,

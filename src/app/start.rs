@@ -2,9 +2,10 @@
 
 use super::{
     Fault, Part, Parts, Relay,
-    control::{self, Control},
+    control::Control,
     files,
     status::{Sources, status, unchecked},
+    store::Building,
 };
 use crate::{
     clock::Clock,
@@ -13,7 +14,7 @@ use crate::{
     front::{self, Door, Phase, admin, off::Off, reload},
     health::Health,
     metrics::{self, Callbacks},
-    publish, rejects,
+    publish,
     spool::{self, AfterSync, Receipts},
 };
 use prometheus::Registry;
@@ -64,7 +65,7 @@ async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener,
 }
 
 impl Relay {
-    /// Recovers the spool, then starts the publisher, then opens the door. The admin listener answers from the first
+    /// Recovers the spool, if there is one, then starts the publisher, then opens the door. The admin listener answers from the first
     /// moment. Needs no broker in reach.
     ///
     /// # Errors
@@ -97,49 +98,35 @@ impl Relay {
             .collect();
         let callbacks = Callbacks::register(&registry, &names)?;
         let publisher = publish::Handle::new();
-        let opened = open_spool(config, &clock, &registry, &callbacks, &publisher).await?;
-        let publish_metrics =
-            publish::Metrics::register(&registry, &config.topics, opened.pending.clone())?;
-        let publishing = watch_thread(publish::spawn(
-            &publisher,
-            publish::Settings::from(config),
-            opened.outlet,
-            Arc::clone(&clock),
-            publish_metrics.clone(),
-        )?)?;
-
-        let (ledger, ledger_thread) = rejects::open(
-            &config.spool.dir,
-            config.rejects,
-            Arc::clone(&clock),
-            rejects::Metrics::register(&registry)?,
-        )
-        .map_err(|source| Fault::Process {
-            doing: "opening the ledger of refusals",
-            source,
-        })?;
+        let building = Building {
+            config,
+            clock: &clock,
+            registry: &registry,
+            callbacks: &callbacks,
+            publisher: &publisher,
+        };
+        let mut built = building.open().await?;
         let decisions = Arc::new(Decisions::new(&names, &config.redact));
         let followed = Arc::downgrade(&decisions);
         let mut limits = config.limits;
         limits.connections = files::connections(limits.connections);
         let door = Arc::new(Door::new(front::Parts {
-            http: &config.http,
+            http: &built.http,
             limits: &limits,
             sources: &config.sources,
             leeway: config.expiry_leeway,
             off: Off::all_but(|family| config.topics.families.contains_key(&family)),
-            appender: opened.appender,
+            keeper: built.keeper,
             clock: Arc::clone(&clock),
             metrics: Arc::new(front::Metrics::register(&registry, &names)?),
             callbacks,
-            ledger,
+            ledger: built.ledger,
             decisions,
             read_key_file: Arc::new(read_file),
             read_pem: Arc::new(read_settings_file),
         })?);
         life.is_up(Sources {
-            spool: opened.status.clone(),
-            report: opened.report,
+            store: built.shown,
             publisher: publisher.clone(),
             sender_clock: door.sender_clock(),
             keyrings: door.keyrings(),
@@ -149,14 +136,13 @@ impl Relay {
         let control = Control {
             dir: config.spool.dir.clone(),
             settings: publish::Settings::from(config),
-            metrics: publish_metrics,
+            metrics: built.metrics,
             clock,
             sources: Arc::clone(&life.sources),
             decisions: followed,
             door: Arc::downgrade(&door),
         };
-        let (control_stop, control_stopped) = watch::channel(false);
-        let control = control::start(control, control_stopped);
+        built.store.listen_to_commands(control);
         let (reloads_stop, reloads_stopped) = watch::channel(false);
         let reload = Arc::new(Notify::new());
         let reloads = reload::poll(door.reloads(), Arc::clone(&reload), reloads_stopped);
@@ -173,15 +159,10 @@ impl Relay {
                 door: Part::new(door),
                 admin: Part::new(admin),
                 reloads: Part::new(reloads),
-                control,
-                control_stop,
-                spool: opened.threads,
-                spool_over: false,
-                spool_status: opened.status,
+                store: built.store,
                 publisher,
-                publishing: Part::new(publishing),
+                publishing: Part::new(built.publishing),
                 reload,
-                ledger: ledger_thread.map(watch_thread).transpose()?,
                 _stops: [admin_stop, reloads_stop],
             },
         })
@@ -283,9 +264,7 @@ impl Life {
                 reasons.push("draining");
             }
             if let Some(sources) = sources.get() {
-                reasons.extend(sources.spool.is_full().then_some("the spool is full"));
-                let stood_down = sources.spool.has_stood_down();
-                reasons.extend(stood_down.then_some("another relay publishes for this spool"));
+                reasons.extend(sources.store.not_ready());
             }
             reasons
         };

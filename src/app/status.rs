@@ -4,6 +4,7 @@ use crate::{
     clock::Clock,
     config::{Auth, Source},
     front::{SenderClock, keys::Keyring},
+    hold::Hold,
     publish, spool,
 };
 use serde_json::{Value, json};
@@ -11,13 +12,37 @@ use std::sync::Arc;
 
 /// Where the status comes from.
 pub(super) struct Sources {
-    pub(super) spool: spool::StatusSource,
-    pub(super) report: spool::Report,
+    pub(super) store: Shown,
     pub(super) publisher: publish::Handle,
     pub(super) keyrings: Vec<Arc<Keyring>>,
     pub(super) unchecked: Vec<String>,
     pub(super) sender_clock: Arc<SenderClock>,
     pub(super) clock: Arc<dyn Clock>,
+}
+
+/// What there is to show of what a 200 rests on.
+pub(super) enum Shown {
+    Spool(spool::StatusSource, Box<spool::Report>),
+    Hold(Hold),
+}
+
+impl Shown {
+    /// Why a callback can't be answered 200 now.
+    pub(super) fn not_ready(&self) -> Vec<&'static str> {
+        let reasons = match self {
+            Self::Spool(spool, _) => [
+                (spool.is_full(), "the spool is full"),
+                (
+                    spool.has_stood_down(),
+                    "another relay publishes for this spool",
+                ),
+            ]
+            .to_vec(),
+            Self::Hold(hold) => vec![(hold.is_stuck(), "Kafka takes nothing")],
+        };
+        let reasons = reasons.into_iter().filter(|(so, _)| *so);
+        reasons.map(|(_, reason)| reason).collect()
+    }
 }
 
 /// The sources whose callbacks nobody checks: worth being seen.
@@ -32,14 +57,22 @@ pub(super) fn status(from: &Sources) -> Value {
         .iter()
         .map(|ring| (ring.source().to_string(), json!(ring.names())))
         .collect();
-    json!({
+    let mut status = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "clock": from.clock.now().to_string(),
-        "spool": from.spool.get(),
-        "recovery": from.report,
         "publisher": from.publisher.status(),
         "sender_clock_offset_seconds": from.sender_clock.median(),
         "keys": keys,
         "auth_off": from.unchecked,
-    })
+    });
+    let store = match &from.store {
+        Shown::Spool(spool, report) => {
+            json!({ "ack": "spool", "spool": spool.get(), "recovery": report })
+        }
+        Shown::Hold(hold) => json!({ "ack": "kafka", "hold": hold.status() }),
+    };
+    if let (Value::Object(status), Value::Object(store)) = (&mut status, store) {
+        status.extend(store);
+    }
+    status
 }

@@ -53,19 +53,15 @@ async fn leave(parts: &mut Parts, delay: Duration) -> Option<Fault> {
 /// What has ended by itself isn't waited for again; everything else gets its time.
 async fn close(mut parts: Parts, drain: Drain) -> Result<Ended, Fault> {
     parts.draining.store(true, Ordering::Release);
-    // A replay under way is broken off; the socket's file goes with it.
-    parts.control_stop.send_replace(true);
+    parts.store.end_commands();
     let latest = Instant::now() + drain.requests + drain.publish + GRACE;
-    close_door(&mut parts, drain.requests).await;
-    told_of_the_end(&mut parts).await;
-    let writer = writer_ends(&mut parts).await;
-    let left = publisher_ends(&mut parts, drain.publish).await;
+    close_door(&mut parts, drain).await;
+    parts.store.told_of_the_end().await;
+    let writer = parts.store.writer_ends().await;
+    let publish = parts.store.publishes_for(drain);
+    let left = publisher_ends(&mut parts, publish).await;
     parts.admin.abort();
-    // The housekeeper, as a rule long over: whoever removes the directory now finds it at rest.
-    let latest = latest.min(Instant::now() + GRACE / 4);
-    if timeout_at(latest, parts.spool.gone()).await.is_err() {
-        tracing::warn!("the spool's threads did not end in time");
-    }
+    parts.store.gone(latest).await;
     writer?;
     Ok(Ended {
         left: left?.records,
@@ -73,48 +69,27 @@ async fn close(mut parts: Parts, drain: Drain) -> Result<Ended, Fault> {
 }
 
 /// The door ends by itself shortly after its deadline; with it goes the last appender.
-async fn close_door(parts: &mut Parts, requests: Duration) {
-    let deadline = Instant::now() + requests;
+async fn close_door(parts: &mut Parts, drain: Drain) {
+    let deadline = Instant::now() + drain.requests;
     parts.phase.send_replace(Phase::Closing { deadline });
     if parts.door.is_over() {
         return;
     }
-    let ended = timeout_at(deadline + GRACE / 4, parts.door.end()).await;
-    if ended.is_err() {
-        parts.door.abort();
-        tracing::warn!("requests were still under way after drain.requests: cut off");
+    let last = deadline + parts.store.last_answers_within(drain) + GRACE / 4;
+    if timeout_at(last, parts.door.end()).await.is_ok() {
+        return;
     }
-}
-
-/// The ledger writes what it has, and whoever follows is told. Neither is owed anything: it isn't waited for long.
-async fn told_of_the_end(parts: &mut Parts) {
-    let (ledger, control) = (parts.ledger.take(), parts.control.take());
-    let both = async {
-        if let Some(ledger) = ledger {
-            drop(ledger.await);
-        }
-        if let Some(control) = control {
-            drop(control.await);
-        }
-    };
-    drop(timeout(GRACE / 4, both).await);
-}
-
-async fn writer_ends(parts: &mut Parts) -> Result<(), Fault> {
-    if parts.spool_over {
-        return Ok(());
+    if parts.store.ends_waiting() && timeout(GRACE / 4, parts.door.end()).await.is_ok() {
+        return;
     }
-    match timeout(GRACE / 4, parts.spool.ended()).await {
-        Ok(ended) => ended.map_err(Fault::Writer),
-        // What waits there was not answered 200.
-        Err(_) => Err(Fault::StuckDisk),
-    }
+    parts.door.abort();
+    tracing::warn!("requests were still under way after drain.requests: cut off");
 }
 
 async fn publisher_ends(parts: &mut Parts, publish: Duration) -> Result<Left, Fault> {
     parts.publisher.stop(publish);
     let left = Left {
-        records: parts.spool_status.get().pending_records,
+        records: parts.store.left(),
     };
     if parts.publishing.is_over() {
         return Ok(left);

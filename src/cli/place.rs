@@ -4,7 +4,7 @@ use super::{Failure, moment, settings::load_without_keys};
 use crate::{
     callback::names::EventName,
     clock::Millis,
-    config::{Config, Flags},
+    config::{Ack, Config, Flags},
     spool::Selection,
 };
 use std::path::PathBuf;
@@ -28,7 +28,19 @@ impl Place {
             spool_dir: self.spool_dir.clone(),
             ..Flags::default()
         };
-        Ok(load_without_keys(&flags)?.config)
+        self.of(load_without_keys(&flags)?.config)
+    }
+
+    /// With `ack = "kafka"` there is none, unless one is named.
+    fn of(&self, config: Config) -> Result<Config, Failure> {
+        if config.ack == Ack::Kafka && self.spool_dir.is_none() {
+            return Err(Failure::Usage(
+                "ack = \"kafka\" keeps nothing on disk: there is no spool, no quarantine, no ledger of refusals and no control.sock. \
+                 For a spool that was left by ack = \"spool\", name its directory: --spool-dir DIR"
+                    .into(),
+            ));
+        }
+        Ok(config)
     }
 }
 
@@ -55,7 +67,7 @@ impl Link {
             log_level: Some(self.log_level.clone().unwrap_or_else(|| "warn".into())),
             ..Flags::default()
         };
-        Ok(load_without_keys(&flags)?.config)
+        self.place.of(load_without_keys(&flags)?.config)
     }
 }
 

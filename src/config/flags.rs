@@ -29,7 +29,7 @@ pub struct Flags {
     /// The directory of the spool.
     #[arg(long, value_name = "DIR")]
     pub spool_dir: Option<String>,
-    /// What a 200 waits for: spool (or kafka, not there yet).
+    /// What a 200 waits for: spool (fsynced on local disk), or kafka (all in-sync replicas have it; no disk).
     #[arg(long, value_name = "WHAT")]
     pub ack: Option<String>,
     /// at-least-once, or exactly-once: by Kafka transactions, for readers with read_committed.

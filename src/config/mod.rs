@@ -81,7 +81,7 @@ pub struct Config {
 pub enum Ack {
     /// The fsynced spool.
     Spool,
-    /// All in-sync replicas; there is no spool. Not there yet: [`load`] refuses it.
+    /// All in-sync replicas; there is no spool, and nothing is written to disk.
     Kafka,
 }
 
@@ -90,7 +90,7 @@ pub enum Ack {
 pub enum Delivery {
     /// Once, or more often after a failure, with the same `ce_id`.
     AtLeastOnce,
-    /// Once per spool within the dedup window. Not there yet: [`load`] refuses it.
+    /// Once per spool within the dedup window. Not with [`Ack::Kafka`]: [`load`] refuses both together.
     ExactlyOnce,
 }
 

@@ -58,7 +58,7 @@ settings! {
     ADMIN_LISTEN = setting("admin.listen", "--admin-listen", "LIVEBRIDGE_ADMIN_LISTEN", "0.0.0.0:9464", "IP address and port of /livez, /readyz, /startupz, /metrics and /status");
     BOOTSTRAP_SERVERS = setting("kafka.bootstrap_servers", "--bootstrap-servers", "LIVEBRIDGE_BOOTSTRAP_SERVERS", "127.0.0.1:9092", "the brokers to start from, host:port, comma-separated");
     SPOOL_DIR = setting("spool.dir", "--spool-dir", "LIVEBRIDGE_SPOOL_DIR", "./livebridge-spool", "the directory of the spool (0700, files 0600), on a local disk");
-    ACK = setting("ack", "--ack", "LIVEBRIDGE_ACK", "spool", "what a 200 waits for: spool (fsynced on local disk); kafka is not there yet");
+    ACK = setting("ack", "--ack", "LIVEBRIDGE_ACK", "spool", "what a 200 waits for: spool (fsynced on local disk) or kafka (all in-sync replicas have it; nothing is written to disk)");
     DELIVERY = setting("delivery", "--delivery", "LIVEBRIDGE_DELIVERY", "at-least-once", "at-least-once, or exactly-once: records and checkpoint in one Kafka transaction, once per spool within dedup.window for readers with read_committed; needs topics.checkpoint");
     LOG_FORMAT = setting("log.format", "--log-format", "LIVEBRIDGE_LOG_FORMAT", "", "text or json; text on a terminal, else json, when not set");
     LOG_LEVEL = setting("log.level", "--log-level", "RUST_LOG", "info", "trace, debug, info, warn, error or off, or a filter such as info,librdkafka=debug");
@@ -95,7 +95,7 @@ settings! {
     DRAIN_PUBLISH = file_only("drain.publish", "10s", "then: for the publisher to empty the spool, 0s to 1h");
     PAYLOAD = file_only("payload", "typed", "typed, or raw: the bytes as received with the value of sign blanked");
     REDACT = file_only("redact", "[\"txSecret\"]", "query parameters in stream_param, to_url and source_urls, or top-level fields, whose value becomes *** in typed events and quarantine copies; the message's key and ce_subject keep the stream id even if its field is named here, and payload = \"raw\" redacts nothing");
-    ACK_TIMEOUT = file_only("kafka.ack_timeout", "4s", "how long a callback may wait for the brokers with ack = \"kafka\", 1ms to 1h");
+    ACK_TIMEOUT = file_only("kafka.ack_timeout", "4s", "how long a callback may wait for the brokers' ack with ack = \"kafka\", in place of http.answer_timeout, 1ms to 1h");
     TOPIC_QUARANTINE = file_only("topics.quarantine", "live.quarantine", "where copies of quarantined callbacks go, or off: no copies");
     TOPIC_CHECKPOINT = file_only("topics.checkpoint", "live.checkpoint", "the compacted topic of exactly-once; it can't be off");
 }

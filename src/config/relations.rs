@@ -34,11 +34,17 @@ pub(super) fn check(l: &mut Layers<'_>, mut config: Config) -> Config {
 }
 
 fn modes(l: &mut Layers<'_>, config: &Config) {
-    if config.ack == Ack::Kafka {
+    if config.ack == Ack::Kafka && config.topics.quarantine.is_none() {
         l.fault(
-            l.origin(&r::ACK),
-            "\"kafka\" is not there yet in this version; write \"spool\"",
+            l.origin(&r::TOPIC_QUARANTINE),
+            "\"off\" can't be had with ack = \"kafka\": that topic is all that keeps a callback which can't be published as a typed event; name one",
         );
+    }
+    if config.ack == Ack::Kafka && config.ack_timeout > SENDER_PATIENCE {
+        l.warnings.push(format!(
+            "{} is over 5 s: the sender gives up on some events before it is answered",
+            l.origin(&r::ACK_TIMEOUT)
+        ));
     }
     if config.ack == Ack::Kafka && config.delivery == Delivery::ExactlyOnce {
         l.fault(

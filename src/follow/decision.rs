@@ -72,6 +72,10 @@ pub const REASONS: &[(&str, &str)] = &[
         "no-receipt",
         "503: the disk took longer than http.answer_timeout; the record may be kept all the same",
     ),
+    (
+        "not-taken",
+        "503, with ack = \"kafka\": Kafka takes nothing for the topic",
+    ),
     ("leaving", "503: the relay is shutting down"),
     ("proxy-header", "closed: no PROXY header, or a broken one"),
     ("tls-handshake", "closed: the handshake failed"),

@@ -1,8 +1,9 @@
-//! What the door consists of: the sources with their keys, the limits, the way to the spool, the clock.
+//! What the door consists of: the sources with their keys, the limits, the way to who keeps callbacks, the clock.
 
 use super::{
     addresses::{Addresses, Place, Proxies},
     body::Allowance,
+    keeper::Keeper,
     keys::{Keyring, NoKey, ReadFile},
     metrics::Metrics,
     off::Off,
@@ -21,7 +22,7 @@ use crate::{
     follow::{Decision, Decisions, Outcome},
     metrics::Callbacks,
     rejects::{self, Entry, Gate, Ledger, Passed},
-    spool::{AppendError, Appender, Envelope, Receipt},
+    spool::{AppendError, Envelope, Receipt},
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -39,8 +40,8 @@ pub struct Parts<'a> {
     pub leeway: Duration,
     /// The families that are `off`.
     pub off: Off,
-    /// The way to the spool.
-    pub appender: Appender,
+    /// Who keeps what is authentic.
+    pub keeper: Keeper,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// The door's metrics.
@@ -68,11 +69,11 @@ pub enum NoDoor {
     NoIdentity(#[from] NoIdentity),
 }
 
-/// The door. It holds an [`Appender`]: whoever waits for the spool's writer to end must have dropped the door.
+/// The door. It holds the spool's appender: whoever waits for the spool's writer to end must have dropped the door.
 pub struct Door {
     pub(super) senders: Vec<Sender>,
     pub(super) off: Off,
-    pub(super) appender: Appender,
+    pub(super) keeper: Keeper,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) callbacks: Callbacks,
@@ -129,7 +130,7 @@ impl Door {
             senders: senders.collect::<Result<_, _>>()?,
             tls: parts.http.tls.clone().map(tls).transpose()?,
             off: parts.off,
-            appender: parts.appender,
+            keeper: parts.keeper,
             clock: parts.clock,
             metrics: parts.metrics,
             callbacks: parts.callbacks,
@@ -264,6 +265,10 @@ impl Gate for Door {
     }
 
     fn submit(&self, passed: Passed, envelope: Envelope) -> Result<Receipt, AppendError> {
-        self.appender.submit(passed.ce_id, passed.event, envelope)
+        match &self.keeper {
+            Keeper::Spool(spool) => spool.submit(passed.ce_id, passed.event, envelope),
+            // What keeps nothing on disk has no ledger of refusals either: nobody asks.
+            Keeper::Hold(_) => Err(AppendError::Stopped),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! One request: the checks in their order (404, 405, 413 or 408, 400, 401), then the spool, then the answer.
+//! One request: the checks in their order (404, 405, 413 or 408, 400, 401), then its keeper, then the answer.
 
 use super::{
     Phase,
@@ -21,16 +21,13 @@ use crate::{
     clock::Millis,
     metrics::Outcome,
     rejects::{Entry, Reason},
-    spool::{AppendError, CeId, Envelope},
+    spool::Envelope,
 };
 use bytes::Bytes;
 use http::request::Parts;
 use hyper::{Method, Request, body::Body};
 use std::{net::IpAddr, sync::Arc};
-use tokio::{
-    sync::watch,
-    time::{self, Instant},
-};
+use tokio::{sync::watch, time::Instant};
 
 /// What a request is answered.
 pub(crate) struct Answer {
@@ -200,7 +197,7 @@ impl Visit<'_> {
     }
 }
 
-/// The checks of the body, and the spool.
+/// The checks of the body, and its keeper.
 async fn decide(
     visit: Visit<'_>,
     parts: &Parts,
@@ -232,7 +229,7 @@ async fn decide(
         traceparent: traceparent(&parts.headers),
         body,
     };
-    append(door, ce_id, event, envelope).await
+    door.keeper.keep(door, ce_id, event, envelope).await
 }
 
 /// Parses and verifies, and counts what it finds.
@@ -276,51 +273,4 @@ fn judge<'a>(
             door.callbacks.count(source, event, Outcome::Rejected);
             (Problem::NotAuthentic, Reason::NotAuthentic(why))
         })
-}
-
-/// Hands a callback to the spool and waits for its receipt. Once it is handed over, nothing takes it back: neither a
-/// client that hangs up nor a receipt that comes too late for the answer.
-async fn append(
-    door: &Arc<Door>,
-    ce_id: CeId,
-    event: EventName,
-    envelope: Envelope,
-) -> Result<Proof, Problem> {
-    let source = envelope.source.clone();
-    let overloaded = {
-        let (callbacks, source) = (door.callbacks.clone(), source);
-        move || callbacks.count(&source, event, Outcome::Overloaded)
-    };
-    let mut receipt = match door.appender.submit(ce_id, event, envelope) {
-        Ok(receipt) => receipt,
-        Err(why) => {
-            overloaded();
-            return Err(problem_of(why));
-        }
-    };
-    match time::timeout(door.http.answer_timeout, &mut receipt).await {
-        Ok(Ok(durable)) => Ok(Proof::Durable(durable)),
-        Ok(Err(why)) => {
-            overloaded();
-            Err(problem_of(why))
-        }
-        Err(_) => {
-            // Whether a record was made is only known when the writer says so. It answers or drops every receipt, and
-            // there are no more of them than its queue holds.
-            tokio::spawn(async move {
-                if receipt.await.is_err() {
-                    overloaded();
-                }
-            });
-            Err(Problem::NoReceipt)
-        }
-    }
-}
-
-const fn problem_of(why: AppendError) -> Problem {
-    match why {
-        AppendError::Full => Problem::Full,
-        AppendError::Overloaded => Problem::Overloaded,
-        AppendError::Stopped | AppendError::StoodDown => Problem::Stopped,
-    }
 }

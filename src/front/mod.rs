@@ -1,9 +1,9 @@
 //! The front door: hyper. Reads requests within limits, has them checked and made durable, and answers.
 //!
 //! ```text
-//!  listen ─► connection ─► handle ─► body ─► callback::verify ─► spool::Appender
+//!  listen ─► connection ─► handle ─► body ─► callback::verify ─► keeper: spool::Appender | hold::Appender
 //!                             │                                        │
-//!                             └── reply ◄── Proof (Durable | Ignored) ◄┘
+//!                             └── reply ◄── Proof (Durable | Acked | Ignored) ◄┘
 //! ```
 //!
 //! Only [`reply`] makes a 200, and it takes a [`reply::Proof`]. The door knows neither Kafka nor files.
@@ -16,6 +16,7 @@ mod connection;
 mod door;
 mod handle;
 mod http2;
+mod keeper;
 pub mod keys;
 mod listen;
 mod metrics;
@@ -35,6 +36,7 @@ mod watched;
 pub use door::{Door, NoDoor, Parts};
 #[cfg(test)]
 pub(crate) use handle::handle;
+pub use keeper::Keeper;
 pub use listen::serve;
 pub use metrics::Metrics;
 pub use sender_clock::SenderClock;

@@ -10,7 +10,7 @@ use crate::{
     },
     clock::Clock,
     follow::{Decision, Decisions, Outcome, shortened},
-    spool::{CeId, How},
+    spool::{CeId, How, Seq},
 };
 use std::{net::IpAddr, time::Duration};
 
@@ -30,6 +30,16 @@ struct Noted {
     seq: Option<u64>,
     reason: Option<&'static str>,
     detail: Option<String>,
+}
+
+impl Noted {
+    const fn kept(&mut self, seq: Seq, how: How) {
+        self.seq = Some(seq.0);
+        self.outcome = Some(match how {
+            How::New => Outcome::Accepted,
+            How::Duplicate => Outcome::Duplicate,
+        });
+    }
 }
 
 /// Who asked, and how it was answered.
@@ -115,13 +125,8 @@ impl Notes {
     /// What was decided.
     pub(super) fn decided(&mut self, result: &Result<Proof, Problem>) {
         self.with(|noted| match result {
-            Ok(Proof::Durable(durable)) => {
-                noted.seq = Some(durable.seq().0);
-                noted.outcome = Some(match durable.how() {
-                    How::New => Outcome::Accepted,
-                    How::Duplicate => Outcome::Duplicate,
-                });
-            }
+            Ok(Proof::Durable(durable)) => noted.kept(durable.seq(), durable.how()),
+            Ok(Proof::Acked(acked)) => noted.kept(acked.seq(), acked.how()),
             Ok(Proof::Ignored(_)) => noted.outcome = Some(Outcome::Ignored),
             Err(problem) => {
                 let ours = problem.status().is_server_error();

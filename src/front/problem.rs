@@ -22,14 +22,16 @@ pub(super) enum Problem {
     Malformed(Malformed),
     /// Not authentic.
     NotAuthentic,
-    /// More requests, or bytes of bodies, than may be in flight; or the queue to the spool is full.
+    /// More requests, or bytes of bodies, than may be in flight; or the queue to the spool, or to Kafka, is full.
     Overloaded,
     /// The spool has no room.
     Full,
-    /// The spool has stopped.
+    /// The spool has stopped, or nothing is published any more.
     Stopped,
-    /// No receipt in time. The callback may become durable all the same.
+    /// No receipt in time. The callback may become durable, or acked, all the same.
     NoReceipt,
+    /// Kafka takes nothing for the callback's topic, or neither the callback nor its copy for the quarantine.
+    NotTaken,
     /// The relay is going, and the request wasn't read in full in time.
     Leaving,
 }
@@ -47,9 +49,12 @@ impl Problem {
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyBroken | Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::NotAuthentic => StatusCode::UNAUTHORIZED,
-            Self::Overloaded | Self::Full | Self::Stopped | Self::NoReceipt | Self::Leaving => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Overloaded
+            | Self::Full
+            | Self::Stopped
+            | Self::NoReceipt
+            | Self::NotTaken
+            | Self::Leaving => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -57,7 +62,7 @@ impl Problem {
     pub(super) const fn retry_after_seconds(self) -> Option<&'static str> {
         match self {
             Self::Overloaded | Self::NoReceipt | Self::Leaving => Some("1"),
-            Self::Full | Self::Stopped => Some("30"),
+            Self::Full | Self::Stopped | Self::NotTaken => Some("30"),
             _ => None,
         }
     }
@@ -76,6 +81,7 @@ impl Problem {
             Self::Full => "spool-full",
             Self::Stopped => "spool-stopped",
             Self::NoReceipt => "no-receipt",
+            Self::NotTaken => "not-taken",
             Self::Leaving => "leaving",
         }
     }
@@ -93,6 +99,7 @@ impl Problem {
             Self::Full => "there is no room for more callbacks",
             Self::Stopped => "callbacks are not taken at the moment",
             Self::NoReceipt => "the callback was not made durable in time",
+            Self::NotTaken => "callbacks of this kind are not taken at the moment",
             Self::Leaving => "the relay is shutting down",
         };
         fixed.to_owned()
@@ -128,6 +135,7 @@ mod tests {
             Problem::Full,
             Problem::Stopped,
             Problem::NoReceipt,
+            Problem::NotTaken,
             Problem::Leaving,
         ] {
             let json: serde_json::Value = serde_json::from_str(&problem.json()).unwrap();

@@ -13,7 +13,7 @@
 //! ```
 
 use super::{off::Ignored, problem::Problem};
-use crate::spool::Durable;
+use crate::{hold::Acked, spool::Durable};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
@@ -24,11 +24,13 @@ use hyper::{
 /// An answer.
 pub type Reply = Response<Full<Bytes>>;
 
-/// What entitles to a 200. Neither can be made up: see [`Durable`] and [`Ignored`].
+/// What entitles to a 200. None can be made up: see [`Durable`], [`Acked`] and [`Ignored`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Proof {
     /// The callback is durable.
     Durable(Durable),
+    /// All in-sync replicas of Kafka hold the callback.
+    Acked(Acked),
     /// Its family is `off`.
     Ignored(Ignored),
 }

@@ -1,5 +1,6 @@
 //! The door over real sockets, with a writer that answers as the test says.
 
+mod acks;
 mod answers;
 mod follow;
 mod frames;

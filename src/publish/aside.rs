@@ -5,12 +5,15 @@ use super::{
     broker::Broker,
     classify::{Class, Code},
     feed::Took,
+    message::Message,
     plan::{Alone, Tick, Way},
     publisher::{Publisher, Render},
-    window::Standing,
 };
-use crate::spool::{Outlet, QuarantineError, Reason, Record};
-use std::io::ErrorKind;
+use crate::spool::{Aside, Outlet, QuarantineError, Reason, Record, Seq};
+use std::{io::ErrorKind, time::Duration};
+
+/// How long a copy that is owed is waited for: longer than its producer tries.
+const COPY_MAX: Duration = Duration::from_secs(75);
 
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// The client itself refused a record for the shared producer. Nothing was enqueued, so there is no gap.
@@ -198,7 +201,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             return Ok(false);
         };
         match self.parts.outlet.quarantine(record, reason) {
-            Ok(()) => {}
+            Ok(Aside::Kept) => {}
+            Ok(Aside::OwesCopy) => return Ok(self.owe_copy(now, at, record, reason)),
             Err(error) if is_full(&error) => {
                 tracing::error!(%error, seq = record.seq.0, topic = reason.topic, "the lane waits");
                 lane.failed_for(error.to_string());
@@ -210,16 +214,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 return Err(Fault::Quarantine(std::io::Error::other(error)));
             }
         }
-        let family = record.envelope.family;
-        match lane.window.standing(family, record.seq) {
-            Standing::Over => {
-                lane.window.settle(family, record.seq);
-            }
-            Standing::New | Standing::Due => {
-                lane.window
-                    .settled_unsent(family, record.seq, record.accepted_at);
-            }
-        }
+        lane.is_done_with(record);
         self.parts.metrics.quarantined(reason.label);
         tracing::warn!(
             seq = record.seq.0,
@@ -229,12 +224,87 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             "a record went to the quarantine"
         );
         if let Some(copy) = self.parts.render.quarantine_copy(record, reason)
-            && !self.parts.copies.offer(copy)
+            && !self.parts.copies.offer(copy, None)
         {
             tracing::warn!(seq = record.seq.0, ce_id = %record.ce_id, "no copy of it: too many wait for Kafka");
             self.parts.metrics.copy_dropped();
         }
         Ok(true)
+    }
+}
+
+/// A record that is settled by its copy.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owed {
+    /// Of its [`Reason`].
+    label: &'static str,
+    /// Without a word until then, the copy is given up.
+    until: Tick,
+}
+
+impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
+    /// There is no local quarantine: the lane goes on, and the record is settled when all in-sync replicas have its copy. False:
+    /// too many wait for that already, the lane waits.
+    fn owe_copy(&mut self, now: Tick, at: usize, record: &Record, reason: &Reason) -> bool {
+        // What was cut isn't kept.
+        let copy = self.parts.render.quarantine_copy(record, reason);
+        let copy = copy.filter(Message::is_whole);
+        let can_be_kept = copy.is_some();
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return false;
+        };
+        if copy.is_some_and(|copy| !self.parts.copies.offer(copy, Some(record.seq))) {
+            lane.failed_for("too many copies for topics.quarantine wait for Kafka".into());
+            lane.course.no_room(now);
+            return false;
+        }
+        lane.is_done_with(record);
+        let owed = Owed {
+            label: reason.label,
+            until: now + COPY_MAX,
+        };
+        self.owed.insert(record.seq, owed);
+        self.parts.outlet.copying(record.seq);
+        self.wake_at(owed.until);
+        tracing::warn!(
+            seq = record.seq.0,
+            ce_id = %record.ce_id,
+            reason = reason.label,
+            detail = reason.detail,
+            "a callback can't be published: it is answered 200 once topics.quarantine has it"
+        );
+        if !can_be_kept {
+            self.copied(record.seq, false);
+        }
+        true
+    }
+
+    /// What became of a copy. A word about one that isn't owed any more comes too late.
+    pub(super) fn copied(&mut self, seq: Seq, acked: bool) {
+        let Some(owed) = self.owed.remove(&seq) else {
+            return;
+        };
+        if acked {
+            self.parts.metrics.quarantined(owed.label);
+        } else {
+            tracing::error!(
+                seq = seq.0,
+                "topics.quarantine didn't take a callback that can't be published: its sender is answered 503"
+            );
+        }
+        self.parts.outlet.copied(seq, acked);
+    }
+
+    /// Gives up copies that nobody says anything about.
+    pub(super) fn tend_owed(&mut self, now: Tick) {
+        let over = |(_, owed): &(&Seq, &Owed)| owed.until <= now;
+        let over: Vec<Seq> = self.owed.iter().filter(over).map(|(seq, _)| *seq).collect();
+        for seq in over {
+            self.copied(seq, false);
+        }
+        if let Some(until) = self.owed.values().map(|owed| owed.until).min() {
+            self.wake_at(until);
+        }
     }
 }
 

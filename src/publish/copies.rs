@@ -1,9 +1,11 @@
 //! Best-effort copies of quarantined records for `topics.quarantine`.
 //!
 //! They go through a producer of their own, on a thread of their own, so that a refusal can't hurt anything else: the
-//! local quarantine has the record, a copy that is lost is only counted, and logged.
+//! local quarantine has the record, a copy that is lost is only counted, and logged. Where there is no local quarantine, the
+//! record owes its copy: then the publisher hears what became of it.
 
-use super::{client_log::ClientLog, message::Message, metrics::Metrics};
+use super::{client_log::ClientLog, mailbox::Reports, message::Message, metrics::Metrics};
+use crate::spool::Seq;
 use rdkafka::{
     ClientConfig, ClientContext,
     config::RDKafkaLogLevel,
@@ -35,14 +37,21 @@ const LINGER: Duration = Duration::from_secs(5);
 const LAST_REPORTS: Duration = Duration::from_secs(2);
 
 /// Takes copies, or not.
-pub(super) trait Copies: Send {
-    /// False: there is no room for it.
-    fn offer(&self, copy: Message) -> bool;
+pub(crate) trait Copies: Send {
+    /// False: there is no room for it. Of a copy that is owed by a record, [`Reports::copied`] tells what became.
+    fn offer(&self, copy: Message, owed_by: Option<Seq>) -> bool;
+}
+
+/// A copy, and the record that owes it.
+#[derive(Debug)]
+struct Waiting {
+    copy: Message,
+    owed_by: Option<Seq>,
 }
 
 /// Copies to the real Kafka. The thread ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct KafkaCopies(SyncSender<Message>);
+pub(super) struct KafkaCopies(SyncSender<Waiting>);
 
 impl KafkaCopies {
     /// Starts the thread; the producer is opened with the first copy.
@@ -50,9 +59,10 @@ impl KafkaCopies {
         config: ClientConfig,
         metrics: Metrics,
         log: Arc<ClientLog>,
+        reports: Arc<dyn Reports>,
     ) -> std::io::Result<Self> {
         let (sender, waiting) = sync_channel(WAITING_MAX);
-        let courier = Courier::new(config, metrics, log, waiting);
+        let courier = Courier::new(config, metrics, log, reports, waiting);
         thread::Builder::new()
             .name("livebridge-copies".into())
             .spawn(move || courier.run())?;
@@ -61,8 +71,8 @@ impl KafkaCopies {
 }
 
 impl Copies for KafkaCopies {
-    fn offer(&self, copy: Message) -> bool {
-        self.0.try_send(copy).is_ok()
+    fn offer(&self, copy: Message, owed_by: Option<Seq>) -> bool {
+        self.0.try_send(Waiting { copy, owed_by }).is_ok()
     }
 }
 
@@ -71,7 +81,8 @@ struct Courier {
     config: ClientConfig,
     metrics: Metrics,
     log: Arc<ClientLog>,
-    waiting: Receiver<Message>,
+    reports: Arc<dyn Reports>,
+    waiting: Receiver<Waiting>,
     open: Option<Open>,
 }
 
@@ -114,7 +125,8 @@ impl Courier {
         mut config: ClientConfig,
         metrics: Metrics,
         log: Arc<ClientLog>,
-        waiting: Receiver<Message>,
+        reports: Arc<dyn Reports>,
+        waiting: Receiver<Waiting>,
     ) -> Self {
         config
             .set("enable.gapless.guarantee", "false")
@@ -124,6 +136,7 @@ impl Courier {
             config,
             metrics,
             log,
+            reports,
             waiting,
             open: None,
         }
@@ -180,7 +193,7 @@ impl Courier {
         self.close();
     }
 
-    fn send(&mut self, copy: &Message) {
+    fn send(&mut self, waiting: &Waiting) {
         // A producer that is done for takes nothing more.
         if let Some(open) = &self.open
             && open.producer.client().fatal_error().is_some()
@@ -188,11 +201,14 @@ impl Courier {
             self.close();
         }
         let sent = match self.open() {
-            Ok(open) => open.send(copy),
+            Ok(open) => open.send(waiting),
             Err(error) => Err(error),
         };
         if let Err(error) = sent {
-            dropped(&self.metrics, &ce_id(copy), &error);
+            dropped(&self.metrics, &ce_id(&waiting.copy), &error);
+            if let Some(seq) = waiting.owed_by {
+                self.reports.copied(seq, false);
+            }
         }
     }
 
@@ -205,6 +221,7 @@ impl Courier {
                     under_way: under_way.clone(),
                     metrics: self.metrics.clone(),
                     log: Arc::clone(&self.log),
+                    reports: Arc::clone(&self.reports),
                 };
                 Open {
                     producer: self.config.create_with_context(context)?,
@@ -230,7 +247,12 @@ impl Courier {
 }
 
 impl Open {
-    fn send(&mut self, copy: &Message) -> Result<(), KafkaError> {
+    fn send(&mut self, waiting: &Waiting) -> Result<(), KafkaError> {
+        let Waiting { copy, owed_by } = waiting;
+        let of = Of {
+            ce_id: ce_id(copy),
+            owed_by: *owed_by,
+        };
         let headers = copy.headers.iter().fold(
             OwnedHeaders::new_with_capacity(copy.headers.len()),
             |headers, (key, value)| {
@@ -240,8 +262,8 @@ impl Open {
                 })
             },
         );
-        let record: BaseRecord<'_, [u8], [u8], Box<String>> =
-            BaseRecord::with_opaque_to(&copy.topic, Box::new(ce_id(copy)))
+        let record: BaseRecord<'_, [u8], [u8], Box<Of>> =
+            BaseRecord::with_opaque_to(&copy.topic, Box::new(of))
                 .payload(copy.payload.as_slice())
                 .headers(headers);
         let record = match &copy.key {
@@ -268,10 +290,17 @@ fn dropped(metrics: &Metrics, ce_id: &str, error: &KafkaError) {
     metrics.copy_dropped();
 }
 
+/// Whose copy it is.
+struct Of {
+    ce_id: String,
+    owed_by: Option<Seq>,
+}
+
 struct Context {
     under_way: UnderWay,
     metrics: Metrics,
     log: Arc<ClientLog>,
+    reports: Arc<dyn Reports>,
 }
 
 impl ClientContext for Context {
@@ -285,13 +314,16 @@ impl ClientContext for Context {
 }
 
 impl ProducerContext for Context {
-    type DeliveryOpaque = Box<String>;
+    type DeliveryOpaque = Box<Of>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, ce_id: Box<String>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, of: Box<Of>) {
         // On the thread that polls, so after it was counted.
         self.under_way.ended();
         if let Err((error, _)) = result {
-            dropped(&self.metrics, &ce_id, error);
+            dropped(&self.metrics, &of.ce_id, error);
+        }
+        if let Some(seq) = of.owed_by {
+            self.reports.copied(seq, result.is_ok());
         }
     }
 }

@@ -68,6 +68,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn is_empty(&self) -> bool {
         self.head.passed() >= self.parts.outlet.durable_end()
             && self.lanes.iter().all(Lane::is_idle)
+            && self.owed.is_empty()
             && self.is_up_to_date()
     }
 }

@@ -9,7 +9,7 @@ use super::{
     properties::{Queue, message_max_bytes},
     stall::{Patience, Stall},
     status,
-    window::{Limits, Window},
+    window::{Limits, Standing, Window},
 };
 use crate::{
     callback::names::Family,
@@ -300,6 +300,19 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
         match self.course.mode() {
             Mode::Flowing | Mode::Singly if self.stall.is_blocked() => Mode::Blocked,
             mode => mode,
+        }
+    }
+
+    /// A record that goes nowhere else from here, be it sent or not.
+    pub(super) fn is_done_with(&mut self, record: &Record) {
+        let (family, seq) = (record.envelope.family, record.seq);
+        match self.window.standing(family, seq) {
+            Standing::Over => {
+                self.window.settle(family, seq);
+            }
+            Standing::New | Standing::Due => {
+                self.window.settled_unsent(family, seq, record.accepted_at);
+            }
         }
     }
 

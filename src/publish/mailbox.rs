@@ -77,6 +77,8 @@ pub trait Reports: Send + Sync + 'static {
     fn trouble(&self, producer: ProducerId, code: Code, reason: &str);
     /// A closing producer has said all that it will ever say.
     fn closed(&self, producer: ProducerId);
+    /// The copy that this record owed is held by all in-sync replicas, or was given up.
+    fn copied(&self, _seq: Seq, _acked: bool) {}
     /// A transactional producer answers; with a text for people if something is wrong.
     fn answer(&self, _producer: ProducerId, _answer: Answer, _trouble: Option<String>) {}
 }
@@ -92,6 +94,8 @@ pub struct Mail {
     pub trouble: Option<(Code, String)>,
     /// Producers that are done for, as they say themselves: a report of each record may never come.
     pub fatal: Vec<(ProducerId, Code)>,
+    /// Copies that a record owed: its number, and whether all in-sync replicas have the copy or it was given up.
+    pub copied: Vec<(Seq, bool)>,
     /// Of transactional producers.
     pub answers: Vec<(ProducerId, Answer)>,
     /// What the brokers say about topics that take nothing.
@@ -227,6 +231,10 @@ impl Reports for Mailbox {
 
     fn closed(&self, producer: ProducerId) {
         self.put(true, |mail| mail.closed.push(producer));
+    }
+
+    fn copied(&self, seq: Seq, acked: bool) {
+        self.put(false, |mail| mail.copied.push((seq, acked)));
     }
 
     fn answer(&self, producer: ProducerId, answer: Answer, trouble: Option<String>) {

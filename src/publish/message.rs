@@ -48,6 +48,14 @@ pub struct Message {
     pub payload: Vec<u8>,
 }
 
+impl Message {
+    /// Whether the value is all of what there was: a copy for the quarantine may have been cut.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.headers.iter().all(|(name, _)| *name != TRUNCATED)
+    }
+}
+
 /// How records become messages: `payload`, `redact` and `topics` of the settings.
 #[derive(Debug, Clone)]
 pub struct Rendering {

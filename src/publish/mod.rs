@@ -50,7 +50,7 @@ pub use status::Status;
 use crate::{
     clock::Clock,
     config,
-    config::{Config, Delivery},
+    config::{Ack, Config, Delivery},
     spool::{Outlet, Reason, Record},
 };
 use broker::Broker;
@@ -84,6 +84,8 @@ pub struct Settings {
     pub rendering: Rendering,
     /// Whether each record is published once, or at least once.
     pub delivery: Delivery,
+    /// Whether a sender waits for each ack.
+    pub ack: Ack,
 }
 
 impl From<&Config> for Settings {
@@ -94,6 +96,7 @@ impl From<&Config> for Settings {
             body_bytes: config.limits.body_bytes,
             rendering: Rendering::new(config),
             delivery: config.delivery,
+            ack: config.ack,
         }
     }
 }
@@ -185,7 +188,10 @@ pub fn spawn<O: Outlet>(
         Delivery::AtLeastOnce => Plan::new(&settings.topics, settings.body_bytes),
         Delivery::ExactlyOnce => Plan::exact(&settings.topics, settings.body_bytes),
     };
-    let client = properties::client_config(&settings.kafka, settings.body_bytes, plan.queue);
+    let mut client = properties::client_config(&settings.kafka, settings.body_bytes, plan.queue);
+    if settings.ack == Ack::Kafka {
+        properties::each_is_waited_for(&mut client, &settings.kafka);
+    }
     let mailbox = Arc::clone(&handle.mailbox);
     let log = Arc::new(ClientLog::default());
     let watch = Watch::start(
@@ -199,8 +205,13 @@ pub fn spawn<O: Outlet>(
     let parts = Parts {
         outlet,
         copies: Box::new(
-            KafkaCopies::start(client.clone(), metrics.clone(), Arc::clone(&log))
-                .map_err(Fault::Thread)?,
+            KafkaCopies::start(
+                client.clone(),
+                metrics.clone(),
+                Arc::clone(&log),
+                Arc::clone(&mailbox) as Arc<dyn Reports>,
+            )
+            .map_err(Fault::Thread)?,
         ),
         broker: Kafka::new(client, log),
         render: Rendered {

@@ -96,6 +96,14 @@ pub fn send_at_once(client: &mut ClientConfig) {
     client.set("queue.buffering.max.ms", "0");
 }
 
+/// The same unless the user has asked for such a wait: a sender waits for each record's ack.
+pub fn each_is_waited_for(client: &mut ClientConfig, kafka: &config::Kafka) {
+    const WAIT: &str = "queue.buffering.max.ms";
+    if !kafka.properties.keys().any(|name| own_name(name) == WAIT) {
+        client.set(WAIT, "0");
+    }
+}
+
 /// Why this librdkafka property can't be set under `kafka.properties`; none if it can.
 #[must_use]
 pub fn refused_property(name: &str) -> Option<&'static str> {

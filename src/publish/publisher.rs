@@ -5,6 +5,7 @@
 
 use super::{
     Fault,
+    aside::Owed,
     broker::Broker,
     classify::Code,
     copies::Copies,
@@ -21,9 +22,9 @@ use super::{
 use crate::{
     callback::names::Family,
     clock::Clock,
-    spool::{Outlet, Reason, Record, Settled},
+    spool::{Outlet, Reason, Record, Seq, Settled},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// How often the checkpoint is written and the status renewed, at most.
 pub(super) const TICK: Duration = Duration::from_millis(200);
@@ -83,6 +84,8 @@ pub(super) struct Publisher<O: Outlet, B: Broker, R> {
     /// Ticks so far: the status is worth a look when it has changed.
     pub(super) ticks: u64,
     pub(super) kafka: status::Kafka,
+    /// Records that their lanes are done with, and that are settled by their copies: empty where there is a local quarantine.
+    pub(super) owed: BTreeMap<Seq, Owed>,
     /// None in at-least-once.
     pub(super) exact: Option<Exact>,
     /// The feed broke off with something left to read.
@@ -138,6 +141,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             ticks: 0,
             stop_at: None,
             exact,
+            owed: BTreeMap::new(),
             more: false,
             kafka: status::Kafka::default(),
         }
@@ -149,6 +153,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         self.take_mail(now, mail)?;
         self.tend_shared(now);
         self.tend_solos(now)?;
+        self.tend_owed(now);
         if !self.has_stood_down() {
             self.feed(now)?;
             if self.take_deferred() {
@@ -231,6 +236,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
         for id in mail.closed {
             self.closed(now, id)?;
+        }
+        for (seq, acked) in mail.copied {
+            self.moved = true;
+            self.copied(seq, acked);
         }
         for (id, answer) in mail.answers {
             self.answered(now, id, answer)?;
@@ -319,6 +328,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             let topic = lane.topic.as_deref().unwrap_or_default();
             self.parts.metrics.published(topic, now.since(accepted_at));
         }
+        self.parts.outlet.acked(ticket.seq);
     }
 
     /// Notes an error for the lane; what it means for its course is decided when the shared producer has ended.

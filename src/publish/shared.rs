@@ -154,11 +154,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         Ok(())
     }
 
-    pub(super) fn show_blocked(&self, at: usize) {
+    pub(super) fn show_blocked(&mut self, at: usize) {
         if let Some(lane) = self.lanes.get(at)
             && let Some(topic) = lane.topic.as_deref()
         {
             self.parts.metrics.blocked(topic, lane.is_blocked());
+            self.parts.outlet.blocked(&lane.families, lane.is_blocked());
         }
     }
 

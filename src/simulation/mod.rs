@@ -21,6 +21,7 @@ mod evening;
 mod oracle;
 mod relay;
 mod senders;
+mod without_disk;
 
 use evening::Tally;
 use std::{

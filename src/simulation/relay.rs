@@ -6,7 +6,7 @@ use crate::{
     clock::{Clock, Millis},
     config::{self, Auth, NamedKey, Secret, Source, SourceKind, Topics, keys::KeyFileError},
     follow::Decisions,
-    front::{self, Door, Phase, handle, off::Off},
+    front::{self, Door, Keeper, Phase, handle, off::Off},
     metrics::{Callbacks, registry},
     publish::{
         self,
@@ -141,7 +141,7 @@ fn spool_settings() -> config::Spool {
     }
 }
 
-const LIMITS: config::Limits = config::Limits {
+pub(super) const LIMITS: config::Limits = config::Limits {
     body_bytes: 1000,
     header_bytes: 1 << 14,
     connections: 64,
@@ -150,7 +150,7 @@ const LIMITS: config::Limits = config::Limits {
     inflight_bytes: 1 << 20,
 };
 
-const DEDUP: config::Dedup = config::Dedup {
+pub(super) const DEDUP: config::Dedup = config::Dedup {
     window: Duration::from_secs(1800),
     max_entries: 1000,
 };
@@ -175,8 +175,7 @@ impl Relay {
     /// As `app` does it, without listeners and threads. An error is what ends a start with exit code 1.
     pub(super) fn start(machine: &Machine) -> Result<Self, String> {
         let registry = registry().unwrap();
-        let source = source();
-        let names = [source.name.clone()];
+        let names = [source().name];
         let clock: Arc<dyn Clock> = Arc::clone(&machine.clocks) as _;
         let callbacks = Callbacks::register(&registry, &names).unwrap();
         let spool = spool_settings();
@@ -203,23 +202,10 @@ impl Relay {
             publish::Metrics::register(&registry, topics, pending).unwrap(),
             machine.seed,
         );
-        let door = Door::new(front::Parts {
-            http: &http(),
-            limits: &LIMITS,
-            sources: &[source],
-            leeway: Duration::from_secs(1200),
-            off: Off::all_but(|family| topics.families.contains_key(&family)),
-            appender,
-            clock,
-            metrics: Arc::new(front::Metrics::register(&registry, &names).unwrap()),
-            callbacks,
-            ledger: Ledger::none(),
-            decisions: Arc::new(Decisions::new(&names, &[])),
-            read_key_file: Arc::new(|_| Err(KeyFileError::Empty)),
-            read_pem: Arc::new(|_| Err(std::io::ErrorKind::NotFound.into())),
-        });
+        let (door, _) = door(topics);
+        let door = door(Keeper::Spool(appender), clock, &registry, callbacks);
         Ok(Self {
-            door: Arc::new(door.unwrap()),
+            door: Arc::new(door),
             phase: watch::channel(Phase::Running).0,
             spool,
             publisher,
@@ -229,40 +215,12 @@ impl Relay {
 
     /// Brings a callback to the door.
     pub(super) fn post(&self, body: String) -> Answer {
-        let (door, mut phase) = (Arc::clone(&self.door), self.phase.subscribe());
-        Box::pin(async move {
-            let request = Request::post("/callbacks/tencent");
-            let request = request.body(Full::new(Bytes::from(body))).unwrap();
-            let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-            let answer = handle(&door, peer, request, &mut phase).await;
-            answer.reply.status().as_u16()
-        })
+        post(&self.door, &self.phase, body)
     }
 
     /// recovered + accepted, and published + quarantined + corrupt + discarded + pending: equal at rest.
     pub(super) fn identity(&self) -> (u64, u64) {
-        let (mut taken, mut accounted) = (0.0, 0.0);
-        for family in self.registry.gather() {
-            let all = || family.get_metric().iter();
-            let counted = || all().map(|m| m.get_counter().get_value()).sum::<f64>();
-            let gauged = || all().map(|m| m.get_gauge().get_value()).sum::<f64>();
-            match family.name().trim_start_matches("livebridge_") {
-                "callbacks_total" => {
-                    taken += all()
-                        .filter(|m| m.get_label().iter().any(|l| l.value() == "accepted"))
-                        .map(|m| m.get_counter().get_value())
-                        .sum::<f64>();
-                }
-                "spool_recovered_records" => taken += gauged(),
-                "spool_pending_records" => accounted += gauged(),
-                "published_total"
-                | "quarantined_total"
-                | "spool_corrupt_records_total"
-                | "discarded_total" => accounted += counted(),
-                _ => {}
-            }
-        }
-        (taken as u64, accounted as u64)
+        counted(&self.registry)
     }
 
     /// A stop in order, when nothing is under way any more.
@@ -271,4 +229,75 @@ impl Relay {
         drop(self.publisher);
         self.spool.finish();
     }
+}
+
+/// Makes doors for these topics, and says which sources they have.
+#[expect(clippy::type_complexity, reason = "what differs from door to door")]
+pub(super) fn door(
+    topics: &Topics,
+) -> (
+    impl FnOnce(Keeper, Arc<dyn Clock>, &Registry, Callbacks) -> Door + use<>,
+    [SourceName; 1],
+) {
+    let source = source();
+    let names = [source.name.clone()];
+    let off = Off::all_but(|family| topics.families.contains_key(&family));
+    let theirs = names.clone();
+    let door = move |keeper, clock, registry: &Registry, callbacks| {
+        Door::new(front::Parts {
+            http: &http(),
+            limits: &LIMITS,
+            sources: &[source],
+            leeway: Duration::from_secs(1200),
+            off,
+            keeper,
+            clock,
+            metrics: Arc::new(front::Metrics::register(registry, &theirs).unwrap()),
+            callbacks,
+            ledger: Ledger::none(),
+            decisions: Arc::new(Decisions::new(&theirs, &[])),
+            read_key_file: Arc::new(|_| Err(KeyFileError::Empty)),
+            read_pem: Arc::new(|_| Err(std::io::ErrorKind::NotFound.into())),
+        })
+        .unwrap()
+    };
+    (door, names)
+}
+
+/// Brings a callback to a door.
+pub(super) fn post(door: &Arc<Door>, phase: &watch::Sender<Phase>, body: String) -> Answer {
+    let (door, mut phase) = (Arc::clone(door), phase.subscribe());
+    Box::pin(async move {
+        let request = Request::post("/callbacks/tencent");
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let answer = handle(&door, peer, request, &mut phase).await;
+        answer.reply.status().as_u16()
+    })
+}
+
+/// recovered + accepted, and published + quarantined + corrupt + discarded + pending.
+pub(super) fn counted(registry: &Registry) -> (u64, u64) {
+    let (mut taken, mut accounted) = (0.0, 0.0);
+    for family in registry.gather() {
+        let all = || family.get_metric().iter();
+        let counted = || all().map(|m| m.get_counter().get_value()).sum::<f64>();
+        let gauged = || all().map(|m| m.get_gauge().get_value()).sum::<f64>();
+        match family.name().trim_start_matches("livebridge_") {
+            "callbacks_total" => {
+                taken += all()
+                    .filter(|m| m.get_label().iter().any(|l| l.value() == "accepted"))
+                    .map(|m| m.get_counter().get_value())
+                    .sum::<f64>();
+            }
+            "spool_recovered_records" => taken += gauged(),
+            "spool_pending_records" => accounted += gauged(),
+            "published_total"
+            | "quarantined_total"
+            | "spool_corrupt_records_total"
+            | "discarded_total" => accounted += counted(),
+            _ => {}
+        }
+    }
+    (taken as u64, accounted as u64)
 }

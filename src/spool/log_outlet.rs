@@ -5,7 +5,7 @@ use super::{
     cursor::LogCursor,
     lineage::{self, Run, Written},
     metrics::level,
-    outlet::{Lineage, Outlet, QuarantineError, Reason, Settled},
+    outlet::{Aside, Lineage, Outlet, QuarantineError, Reason, Settled},
     quarantine::Quarantine,
     record::{Record, Seq},
     segment::Instance,
@@ -105,12 +105,12 @@ impl Outlet for LogOutlet {
         self.shared.settle(settled)
     }
 
-    fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<(), QuarantineError> {
+    fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<Aside, QuarantineError> {
         let now = self.clock.now();
         self.quarantine
             .put(&*self.shared.disk, record, reason, now)?;
         self.shared.show_quarantine();
-        Ok(())
+        Ok(Aside::Kept)
     }
 
     fn settled_corrupt(&self) {

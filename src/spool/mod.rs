@@ -42,7 +42,7 @@ pub mod select;
 mod shared;
 mod store;
 mod view;
-mod window;
+pub(crate) mod window;
 mod writer;
 
 #[cfg(test)]
@@ -56,9 +56,8 @@ pub use identity::{Adopted, Lock, adopt};
 pub use lineage::{Run, Written};
 pub use log_outlet::LogOutlet;
 pub use opened::{OpenError, Opened, Report, Status, StatusSource, Stopped, Threads};
-#[cfg(test)]
 pub(crate) use outlet::Unrelated;
-pub use outlet::{Cursor, Lineage, Next, Outlet, QuarantineError, Reason, Settled};
+pub use outlet::{Aside, Cursor, Lineage, Next, Outlet, QuarantineError, Reason, Settled};
 pub use quarantine::Quarantined;
 pub use record::{CeId, Envelope, Record, Seq};
 pub use segment::Instance;

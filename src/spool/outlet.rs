@@ -103,6 +103,15 @@ pub enum QuarantineError {
     Io(#[from] io::Error),
 }
 
+/// Where a record is that was put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aside {
+    /// In the local quarantine, fsynced: it is settled.
+    Kept,
+    /// Nowhere yet, since there is no disk: its copy for `topics.quarantine` is all that there will be of it.
+    OwesCopy,
+}
+
 /// Which runs wrote the log, and whether it is this spool that goes on with it: what exactly-once asks.
 pub trait Lineage: Send + 'static {
     /// The random name of this spool.
@@ -157,17 +166,28 @@ pub trait Outlet: Lineage {
     ///
     /// # Errors
     /// See [`QuarantineError`].
-    fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<(), QuarantineError>;
+    fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<Aside, QuarantineError>;
+
+    /// All in-sync replicas hold this record: whoever waits to hear just that hears it now.
+    fn acked(&mut self, _seq: Seq) {}
+
+    /// The copy of a record that owes one is on its way, and its lane is done with the record.
+    fn copying(&mut self, _seq: Seq) {}
+
+    /// What became of the copy that a record owed ([`Aside::OwesCopy`]): true if all in-sync replicas hold it, false if it
+    /// was given up.
+    fn copied(&mut self, _seq: Seq, _acked: bool) {}
+
+    /// Kafka takes nothing for the topic of these families, or takes it again.
+    fn blocked(&mut self, _families: &[Family], _blocked: bool) {}
 
     /// A record that a cursor found damaged was settled: it counts as corrupt from now on, and no longer as pending.
     fn settled_corrupt(&self);
 }
 
-/// For made-up spools of at-least-once, which asks nothing of all this.
-#[cfg(test)]
+/// For what is no spool on a disk, and so knows no rivals: at-least-once asks nothing of all this.
 pub(crate) trait Unrelated: Send + 'static {}
 
-#[cfg(test)]
 impl<T: Unrelated> Lineage for T {
     fn spool_id(&self) -> &'static str {
         "00"
@@ -190,6 +210,6 @@ impl<T: Unrelated> Lineage for T {
     }
 
     fn stand_down(&mut self, _: Instance, _: &Settled) -> io::Result<()> {
-        unreachable!("at-least-once has no rivals")
+        Err(io::Error::other("at-least-once has no rivals"))
     }
 }

@@ -26,7 +26,7 @@ const _: () = assert!(size_of::<Remembered>() == 40);
 
 /// The window. Times given to it must not go back.
 #[derive(Debug)]
-pub(in crate::spool) struct Window {
+pub(crate) struct Window {
     length: Duration,
     max_entries: usize,
     ring: VecDeque<Remembered>,
@@ -42,7 +42,7 @@ const MOST: usize = 1 << 30;
 
 impl Window {
     /// An empty window.
-    pub(in crate::spool) fn new(length: Duration, max_entries: usize) -> Self {
+    pub(crate) fn new(length: Duration, max_entries: usize) -> Self {
         Self {
             length,
             max_entries: max_entries.clamp(1, MOST),
@@ -73,7 +73,7 @@ impl Window {
     }
 
     /// The record that a callback has, if it is within the window.
-    pub(in crate::spool) fn find(&self, source: u16, ce_id: CeId) -> Option<Seq> {
+    pub(crate) fn find(&self, source: u16, ce_id: CeId) -> Option<Seq> {
         let place = self.table.find(self.hash(source, ce_id), |place| {
             self.at(*place)
                 .is_some_and(|r| r.source == source && r.ce_id == ce_id)
@@ -82,13 +82,7 @@ impl Window {
     }
 
     /// Remembers a callback, in place of an older one with the same identity.
-    pub(in crate::spool) fn insert(
-        &mut self,
-        source: u16,
-        ce_id: CeId,
-        seq: Seq,
-        accepted_at: Millis,
-    ) {
+    pub(crate) fn insert(&mut self, source: u16, ce_id: CeId, seq: Seq, accepted_at: Millis) {
         self.remove(source, ce_id);
         while self.ring.len() >= self.max_entries {
             self.evicted += u64::from(self.drop_front());
@@ -118,19 +112,19 @@ impl Window {
     }
 
     /// Forgets a callback if `seq` is the record that it has.
-    pub(in crate::spool) fn forget(&mut self, source: u16, ce_id: CeId, seq: Seq) {
+    pub(crate) fn forget(&mut self, source: u16, ce_id: CeId, seq: Seq) {
         if self.find(source, ce_id) == Some(seq) {
             self.remove(source, ce_id);
         }
     }
 
     /// Forgets everything.
-    pub(in crate::spool) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.ring.clear();
         self.table.clear();
     }
 
-    pub(in crate::spool) const fn length(&self) -> Duration {
+    pub(crate) const fn length(&self) -> Duration {
         self.length
     }
 
@@ -140,7 +134,7 @@ impl Window {
     }
 
     /// The time that it is for the window, after `last`, by a clock that says `now`; lets go of what is too old then.
-    pub(in crate::spool) fn move_on(&mut self, last: Millis, now: Millis) -> Millis {
+    pub(crate) fn move_on(&mut self, last: Millis, now: Millis) -> Millis {
         if last.since(now) > self.length {
             self.clear();
             return now;
@@ -162,12 +156,12 @@ impl Window {
     }
 
     /// How many callbacks are remembered, at most (forgotten ones leave with their age).
-    pub(in crate::spool) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
     /// How many were dropped since the last call, only because there were too many.
-    pub(in crate::spool) fn take_evicted(&mut self) -> u64 {
+    pub(crate) fn take_evicted(&mut self) -> u64 {
         std::mem::take(&mut self.evicted)
     }
 

@@ -6,7 +6,7 @@ use super::*;
 fn all_faults_come_at_once_and_none_shows_a_secret() {
     let mut world = World::default()
         .toml(&format!(
-            "ack = \"kafka\"\n[http]\nlissen = \"x\"\nlisten = \"x\"\n[limits]\nbody_bytes = true\n[spool]\nmax_bytes = \"1KiB\"\n\
+            "ack = \"kafka\"\n[topics]\nquarantine = \"off\"\n[http]\nlissen = \"x\"\nlisten = \"x\"\n[limits]\nbody_bytes = true\n[spool]\nmax_bytes = \"1KiB\"\n\
              [dedup]\nwindow = \"19m\"\n[sources.tencent]\nkeys = [\"{SECRET} x\", 5]\npath_token = \"{SECRET}/\"\n\
              [kafka.properties]\nacks = \"1\"\n\"sasl.password\" = [\"{SECRET}\"]\nlinger_ms = \"{SECRET}\"\n"
         ))
@@ -28,7 +28,7 @@ fn all_faults_come_at_once_and_none_shows_a_secret() {
         "kafka.properties.sasl.password in settings.toml: must be a text",
         "kafka.properties.linger_ms in settings.toml: librdkafka has no such property",
         "RUST_LOG: \"lots\" is not a log level",
-        "ack in settings.toml: \"kafka\" is not there yet",
+        "topics.quarantine in settings.toml: \"off\" can't be had with ack",
         "--delivery: \"exactly-once\" needs the spool",
     ];
     for start in named {
@@ -142,4 +142,9 @@ fn settings_must_fit_each_other() {
         .load()
         .unwrap();
     assert!(slow.warnings.concat().contains("http.answer_timeout"));
+    let slow = World::with_key()
+        .toml("ack = \"kafka\"\n[kafka]\nack_timeout = \"6s\"\n")
+        .load()
+        .unwrap();
+    assert!(slow.warnings.concat().contains("kafka.ack_timeout"));
 }

@@ -91,7 +91,7 @@ pub(super) const SINGLE: &[(&str, &str, Look, &str, &str)] = &[
         "./livebridge-spool",
         "/x",
     ),
-    ("ack", "\"spool\"", |c| debug(&c.ack), "Spool", "Spool"),
+    ("ack", "\"kafka\"", |c| debug(&c.ack), "Spool", "Kafka"),
     (
         "delivery",
         "\"at-least-once\"",

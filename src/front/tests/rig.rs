@@ -1,11 +1,12 @@
 //! A door on an ephemeral port, the spool's end in the test's hand, and a client that speaks raw HTTP.
 
 use crate::{
-    callback::names::{EventName, SourceName},
+    callback::names::{EventName, Family, SourceName},
     clock::{Clock, Millis},
-    config::{Auth, Http, Limits, NamedKey, Secret, Source, SourceKind, keys::KeyFileError},
+    config::{Auth, Dedup, Http, Limits, NamedKey, Secret, Source, SourceKind, keys::KeyFileError},
     follow::Decisions,
-    front::{Door, Metrics, Parts, Phase, off::Off, reload::Reloads, serve, tls::ReadPem},
+    front::{Door, Keeper, Metrics, Parts, Phase, off::Off, reload::Reloads, serve, tls::ReadPem},
+    hold::{self, HoldOutlet},
     metrics::{Callbacks, Outcome},
     rejects::Ledger,
     spool::{How, append::fake::FakeWriter},
@@ -33,6 +34,7 @@ impl Clock for Fixed {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) http: Http,
     pub(super) limits: Limits,
@@ -114,19 +116,55 @@ pub(super) struct Rig {
 impl Rig {
     /// A door, and the spool's end of it.
     pub(super) async fn with_writer(settings: Settings) -> (Self, FakeWriter) {
+        let (appender, writer) = FakeWriter::new(settings.queue, 1 << 20);
+        let keeper = |_: &prometheus::Registry, _: &Callbacks| Keeper::Spool(appender);
+        (Self::with_keeper(settings, keeper).await, writer)
+    }
+
+    /// A door without a disk behind it, and the publisher's end. Two recordings may wait at once.
+    pub(super) async fn with_hold(settings: Settings) -> (Self, HoldOutlet) {
+        let limits = Limits {
+            inflight_bytes: 2 * signed(100).len(),
+            body_bytes: 1,
+            ..settings.limits
+        };
+        let mut outlet = None;
+        let keeper = |registry: &prometheus::Registry, callbacks: &Callbacks| {
+            let hold = hold::Settings {
+                dedup: Dedup {
+                    window: Duration::from_secs(1800),
+                    max_entries: 1000,
+                },
+                lanes: vec![vec![Family::Recording]],
+                limits: &limits,
+                ack_timeout: settings.http.answer_timeout,
+            };
+            let (clock, ring) = (Arc::new(Fixed), Box::new(|| {}));
+            let opened = hold::open(&hold, clock, registry, callbacks.clone(), ring).unwrap();
+            outlet = Some(opened.outlet);
+            Keeper::Hold(opened.appender)
+        };
+        let rig = Self::with_keeper(settings.clone(), keeper).await;
+        (rig, outlet.unwrap())
+    }
+
+    async fn with_keeper(
+        settings: Settings,
+        keeper: impl FnOnce(&prometheus::Registry, &Callbacks) -> Keeper,
+    ) -> Self {
         let names: Vec<_> = settings.sources.iter().map(|s| s.name.clone()).collect();
         let registry = prometheus::Registry::new();
         let callbacks = Callbacks::register(&registry, &names).unwrap();
         let metrics = Arc::new(Metrics::register(&registry, &names).unwrap());
         let decisions = Arc::new(Decisions::new(&names, &settings.redact));
-        let (appender, writer) = FakeWriter::new(settings.queue, 1 << 20);
+        let keeper = keeper(&registry, &callbacks);
         let door = Door::new(Parts {
             http: &settings.http,
             limits: &settings.limits,
             sources: &settings.sources,
             leeway: Duration::from_secs(1200),
             off: settings.off,
-            appender,
+            keeper,
             clock: Arc::new(Fixed),
             metrics: Arc::clone(&metrics),
             callbacks: callbacks.clone(),
@@ -141,7 +179,7 @@ impl Rig {
         let address = listener.local_addr().unwrap();
         let (phase, watched) = watch::channel(Phase::Running);
         let served = tokio::spawn(serve(listener, Arc::new(door), watched));
-        let rig = Self {
+        Self {
             address,
             phase,
             served,
@@ -150,8 +188,7 @@ impl Rig {
             registry,
             reloads,
             decisions,
-        };
-        (rig, writer)
+        }
     }
 
     /// A door whose spool makes everything durable at once.
@@ -226,6 +263,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     pub(super) async fn send(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).await.unwrap();
+    }
+
+    /// Whether no answer has come so far.
+    pub(super) async fn nothing_yet(&mut self) -> bool {
+        let soon = Duration::from_millis(20);
+        let read = time::timeout(soon, self.socket.read_buf(&mut self.buffer));
+        read.await.is_err()
     }
 
     /// The next answer. Panics if there is none, or not in time.

@@ -98,6 +98,7 @@ fn settings(off: &[Family]) -> Settings {
         },
         body_bytes: 960 << 10,
         delivery: config::Delivery::AtLeastOnce,
+        ack: config::Ack::Spool,
     }
 }
 

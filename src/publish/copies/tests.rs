@@ -1,6 +1,9 @@
 //! Copies against librdkafka's mock cluster, and against no Kafka at all.
 
-use super::{super::client_log::tests::logged, *};
+use super::{
+    super::{client_log::tests::logged, mailbox::Mailbox},
+    *,
+};
 use prometheus::{IntGauge, Registry};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
@@ -15,6 +18,7 @@ struct Rig {
     registry: Registry,
     metrics: Metrics,
     config: ClientConfig,
+    mailbox: Arc<Mailbox>,
 }
 
 impl Rig {
@@ -35,13 +39,16 @@ impl Rig {
             registry,
             metrics,
             config,
+            mailbox: Arc::default(),
         }
     }
 
-    fn courier(&self) -> (SyncSender<Message>, Courier) {
+    fn courier(&self) -> (SyncSender<Waiting>, Courier) {
         let (sender, waiting) = sync_channel(WAITING_MAX);
         let log = Arc::new(ClientLog::default());
-        let courier = Courier::new(self.config.clone(), self.metrics.clone(), log, waiting);
+        let reports: Arc<dyn Reports> = Arc::clone(&self.mailbox) as _;
+        let (config, metrics) = (self.config.clone(), self.metrics.clone());
+        let courier = Courier::new(config, metrics, log, reports, waiting);
         (sender, courier)
     }
 
@@ -51,6 +58,13 @@ impl Rig {
             .iter()
             .find(|f| f.name() == "livebridge_quarantine_copies_dropped_total");
         family.unwrap().get_metric()[0].get_counter().get_value()
+    }
+}
+
+const fn unowed(copy: Message) -> Waiting {
+    Waiting {
+        copy,
+        owed_by: None,
     }
 }
 
@@ -92,11 +106,13 @@ fn copies_arrive_and_more_than_may_be_under_way_wait_their_turn() {
     cluster.create_topic("quarantine", 1, 1).unwrap();
     let rig = Rig::new(&cluster.bootstrap_servers());
     let log = Arc::new(ClientLog::default());
-    let copies = KafkaCopies::start(rig.config.clone(), rig.metrics.clone(), log).unwrap();
+    let reports: Arc<dyn Reports> = Arc::clone(&rig.mailbox) as _;
+    let (config, metrics) = (rig.config.clone(), rig.metrics.clone());
+    let copies = KafkaCopies::start(config, metrics, log, reports).unwrap();
     let ids: Vec<_> = (0..WAITING_MAX + 100).map(|n| n.to_string()).collect();
     for id in &ids {
         let since = Instant::now();
-        while !copies.offer(copy(id)) {
+        while !copies.offer(copy(id), None) {
             assert!(since.elapsed() < PATIENCE);
             thread::park_timeout(Duration::from_millis(5));
         }
@@ -110,7 +126,7 @@ fn a_kafka_that_is_down_is_told_of_once_and_its_events_are_no_copies() {
     // Nobody listens on the discard port.
     let rig = Rig::new("127.0.0.1:9");
     let (sender, mut courier) = rig.courier();
-    sender.send(copy("a")).unwrap();
+    sender.send(unowed(copy("a"))).unwrap();
     let text = logged(|| {
         let since = Instant::now();
         while since.elapsed() < Duration::from_secs(3) {
@@ -141,12 +157,12 @@ fn a_copy_that_is_refused_is_counted_and_logged_once() {
     let (_, mut courier) = rig.courier();
     let mut large = copy("large");
     large.payload = vec![b'x'; 5000];
-    let text = logged(|| courier.send(&large));
+    let text = logged(|| courier.send(&unowed(large)));
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(text.contains("large") && text.contains("WARN"), "{text}");
     assert_eq!(rig.dropped(), 1.0);
     // The producer has taken no harm.
-    courier.send(&copy("next"));
+    courier.send(&unowed(copy("next")));
     let since = Instant::now();
     while courier.open.as_ref().unwrap().under_way.count() > 0 {
         assert!(since.elapsed() < PATIENCE);
@@ -176,4 +192,28 @@ fn no_more_copies_are_under_way_than_may_be() {
     assert!(!under_way.has_room());
     under_way.ended();
     assert!(under_way.has_room());
+}
+
+#[test]
+fn who_owes_a_copy_hears_what_became_of_it() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("quarantine", 1, 1).unwrap();
+    let mut rig = Rig::new(&cluster.bootstrap_servers());
+    rig.config.set("message.max.bytes", "1000");
+    let (_, mut courier) = rig.courier();
+    let mut large = copy("large");
+    large.payload = vec![b'x'; 5000];
+    for (copy, seq) in [(copy("a"), 7), (large, 8)] {
+        courier.send(&Waiting {
+            copy,
+            owed_by: Some(Seq(seq)),
+        });
+    }
+    let since = Instant::now();
+    while courier.open.as_ref().unwrap().under_way.count() > 0 {
+        assert!(since.elapsed() < PATIENCE);
+        courier.listen();
+    }
+    let told = rig.mailbox.take(None).copied;
+    assert_eq!(told, [(Seq(8), false), (Seq(7), true)]);
 }

@@ -177,6 +177,7 @@ fn a_quarantine_copy_has_the_reason_and_no_signature_and_fits() {
         assert!(max - payload(&cut).len() < 4, "{max}");
         let length = whole.payload.len().to_string();
         assert_eq!(header(&cut, TRUNCATED), Some(&*length));
+        assert!(!cut.is_whole());
     }
 }
 

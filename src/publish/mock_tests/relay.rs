@@ -21,7 +21,7 @@ use crate::{
     clock::{Millis, SystemClock},
     config,
     spool::{
-        CeId, Cursor, Envelope, Next, Outlet, QuarantineError, Reason, Record, Seq, Settled,
+        Aside, CeId, Cursor, Envelope, Next, Outlet, QuarantineError, Reason, Record, Seq, Settled,
         Unrelated,
     },
 };
@@ -102,10 +102,10 @@ impl Outlet for Spool {
         Ok(())
     }
 
-    fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<(), QuarantineError> {
+    fn quarantine(&mut self, record: &Record, reason: &Reason) -> Result<Aside, QuarantineError> {
         let mut memory = self.0.lock().unwrap();
         memory.aside.push((record.seq, reason.label));
-        Ok(())
+        Ok(Aside::Kept)
     }
 
     fn settled_corrupt(&self) {
@@ -133,7 +133,7 @@ impl Render for AsIs {
 struct NoCopies;
 
 impl Copies for NoCopies {
-    fn offer(&self, _: Message) -> bool {
+    fn offer(&self, _: Message, _: Option<Seq>) -> bool {
         true
     }
 }

@@ -10,13 +10,14 @@ use crate::{
     config::{Payload, Topics},
     publish::{
         Fault, Metrics, Rendered,
+        copies::Copies,
         lane::Plan,
         message::Rendering,
         plan::Tick,
         publisher::{Parts, Publisher, Step},
         status::Status,
     },
-    spool::Outlet,
+    spool::{Outlet, Seq},
 };
 use std::{sync::Arc, time::Duration};
 use support::dice::Dice;
@@ -31,6 +32,8 @@ pub(crate) struct Driven<O: Outlet> {
     kafka: KafkaRef,
     /// When it wants to be called at the latest.
     pub(crate) wake: Option<Tick>,
+    /// What became of copies that were owed: it hears of them at its next step.
+    pub(crate) copied: Vec<(Seq, bool)>,
 }
 
 impl<O: Outlet> Driven<O> {
@@ -41,6 +44,19 @@ impl<O: Outlet> Driven<O> {
         clock: Arc<dyn Clock>,
         metrics: Metrics,
         seed: u64,
+    ) -> Self {
+        Self::with_copies(outlet, kafka, topics, clock, metrics, seed, FakeCopies)
+    }
+
+    /// The same, with somebody who takes the copies of what can't be published.
+    pub(crate) fn with_copies(
+        outlet: O,
+        kafka: &KafkaRef,
+        topics: &Topics,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        seed: u64,
+        copies: impl Copies + 'static,
     ) -> Self {
         let mut plan = Plan::new(topics, BODY_BYTES);
         // Little, so that lanes fall behind within a short day.
@@ -54,7 +70,7 @@ impl<O: Outlet> Driven<O> {
                 rendering: Rendering::of(Payload::Typed, &[], topics),
                 copy_max_bytes: BODY_BYTES,
             },
-            copies: Box::new(FakeCopies),
+            copies: Box::new(copies),
             reports: Arc::new(Post),
             clock,
             metrics,
@@ -64,6 +80,7 @@ impl<O: Outlet> Driven<O> {
             publisher: Publisher::new(plan, parts),
             kafka: Arc::clone(kafka),
             wake: Some(Tick::ZERO),
+            copied: Vec::new(),
         }
     }
 
@@ -73,6 +90,7 @@ impl<O: Outlet> Driven<O> {
         kafka.now = now;
         let mut mail = kafka.mail(dice);
         drop(kafka);
+        mail.copied = std::mem::take(&mut self.copied);
         mail.stop_within = stop.then_some(NEVER);
         match self.publisher.step(now, mail)? {
             Step::Stop => {

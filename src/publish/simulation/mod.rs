@@ -6,7 +6,7 @@
 
 pub(crate) mod driven;
 pub(crate) mod kafka;
-mod parts;
+pub(crate) mod parts;
 mod world;
 
 use super::{

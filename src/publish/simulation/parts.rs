@@ -14,9 +14,15 @@ use crate::{
         publisher::Render,
         stalls::Asks,
     },
-    spool::{Cursor, Next, Outlet, QuarantineError, Reason, Record, Seq, Settled, Unrelated},
+    spool::{
+        Aside, Cursor, Next, Outlet, QuarantineError, Reason, Record, Seq, Settled, Unrelated,
+    },
 };
-use std::{io, sync::Arc};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Mutex},
+};
 
 pub(super) struct Post;
 
@@ -29,7 +35,7 @@ impl Reports for Post {
 pub(super) struct FakeCopies;
 
 impl Copies for FakeCopies {
-    fn offer(&self, _: Message) -> bool {
+    fn offer(&self, _: Message, _: Option<Seq>) -> bool {
         true
     }
 }
@@ -39,6 +45,31 @@ pub(super) struct FakeWatch(pub(super) KafkaRef);
 impl Asks for FakeWatch {
     fn ask(&self, topic: &Arc<str>, about: Seq) {
         self.0.lock().unwrap().asked(topic, about);
+    }
+}
+
+/// Copies that lie here until the test takes them away. Few have room.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shelf(Arc<Mutex<VecDeque<OnShelf>>>);
+
+/// A copy, and the record that owes it.
+pub(crate) type OnShelf = (Message, Option<Seq>);
+
+impl Shelf {
+    /// The oldest.
+    pub(crate) fn take(&self) -> Option<OnShelf> {
+        self.0.lock().unwrap().pop_front()
+    }
+}
+
+impl Copies for Shelf {
+    fn offer(&self, copy: Message, owed_by: Option<Seq>) -> bool {
+        let mut copies = self.0.lock().unwrap();
+        let has_room = copies.len() < 2;
+        if has_room {
+            copies.push_back((copy, owed_by));
+        }
+        has_room
     }
 }
 
@@ -152,7 +183,7 @@ impl Outlet for FakeOutlet {
         Ok(())
     }
 
-    fn quarantine(&mut self, record: &Record, _: &Reason) -> Result<(), QuarantineError> {
+    fn quarantine(&mut self, record: &Record, _: &Reason) -> Result<Aside, QuarantineError> {
         let mut world = self.0.lock().unwrap();
         if world.no_room {
             return Err(QuarantineError::Full {
@@ -161,7 +192,7 @@ impl Outlet for FakeOutlet {
             });
         }
         world.aside.insert(record.seq);
-        Ok(())
+        Ok(Aside::Kept)
     }
 
     fn settled_corrupt(&self) {

@@ -46,14 +46,23 @@ impl Metrics {
     /// What became of every record.
     #[track_caller]
     pub fn flow(&self) -> Flow {
+        // Without a disk there is nothing to be recovered, or found damaged.
+        let waiting = self.sum("livebridge_ack_pending_records", &[]);
+        let of_disk = |name| match waiting {
+            Some(_) => 0,
+            None => self.count(name, &[]),
+        };
         Flow {
-            recovered: self.count("livebridge_spool_recovered_records", &[]),
+            recovered: of_disk("livebridge_spool_recovered_records"),
             accepted: self.count("livebridge_callbacks_total", &[r#"outcome="accepted""#]),
             published: self.count("livebridge_published_total", &[]),
             quarantined: self.count("livebridge_quarantined_total", &[]),
-            corrupt: self.count("livebridge_spool_corrupt_records_total", &[]),
+            corrupt: of_disk("livebridge_spool_corrupt_records_total"),
             discarded: self.count("livebridge_discarded_total", &[]),
-            pending: self.count("livebridge_spool_pending_records", &[]),
+            pending: match waiting {
+                Some(waiting) => waiting as i64,
+                None => self.count("livebridge_spool_pending_records", &[]),
+            },
         }
     }
 }

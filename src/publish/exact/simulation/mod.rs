@@ -22,7 +22,7 @@ use crate::{
         publisher::{Parts, Publisher, Step},
         stalls::Nobody,
     },
-    spool::Instance,
+    spool::{Instance, Seq},
 };
 use coordinator::{FakeBroker, Kafka, KafkaRef, TOPICS, is_poison};
 use prometheus::{IntGauge, Registry};
@@ -58,7 +58,7 @@ impl Clock for Noon {
 struct NoCopies;
 
 impl Copies for NoCopies {
-    fn offer(&self, _: Message) -> bool {
+    fn offer(&self, _: Message, _: Option<Seq>) -> bool {
         true
     }
 }

@@ -6,8 +6,8 @@ use crate::{
     clock::Millis,
     publish::{message::Message, publisher::Render},
     spool::{
-        CeId, Cursor, Envelope, Instance, Lineage, Next, Outlet, QuarantineError, Reason, Record,
-        Run, Seq, Settled, Written,
+        Aside, CeId, Cursor, Envelope, Instance, Lineage, Next, Outlet, QuarantineError, Reason,
+        Record, Run, Seq, Settled, Written,
     },
 };
 use std::{
@@ -166,11 +166,11 @@ impl Outlet for FakeOutlet {
         Ok(())
     }
 
-    fn quarantine(&mut self, record: &Record, _: &Reason) -> Result<(), QuarantineError> {
+    fn quarantine(&mut self, record: &Record, _: &Reason) -> Result<Aside, QuarantineError> {
         let number = record.received_number();
         assert!(is_poison(number), "{number} was never refused");
         self.disk.lock().unwrap().aside.insert(number);
-        Ok(())
+        Ok(Aside::Kept)
     }
 
     fn settled_corrupt(&self) {
