@@ -82,9 +82,17 @@ fn every_query_names_metrics_that_exist() {
         "promtool check metrics has something to say"
     );
 
+    // What is there only without a disk.
+    let binary = env!("CARGO_BIN_EXE_livebridge");
+    let mut without_disk =
+        Relay::new(binary, "127.0.0.1:1", &Topics::named()).set("ack", "\"kafka\"");
+    without_disk.start();
+    let other_page = without_disk.admin("/metrics").expect("metrics").text();
+
     let rules = file(RULES);
     let mut known: BTreeSet<&str> = page
         .lines()
+        .chain(other_page.lines())
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split(['{', ' ']).next())
         .collect();

@@ -1,4 +1,4 @@
-{{/* The pod of the StatefulSet and of the Deployment; both differ in the spool's volume alone. */}}
+{{/* The pod of the StatefulSet and of the Deployment, which has no volume for a spool. */}}
 {{- define "livebridge.pod" -}}
 metadata:
   labels:
@@ -38,7 +38,7 @@ spec:
   affinity:
     {{- toYaml . | nindent 4 }}
   {{- else }}
-  # Two spools on one node would share its fate.
+  # Two replicas on one node would share its fate.
   affinity:
     podAntiAffinity:
       preferredDuringSchedulingIgnoredDuringExecution:
@@ -56,7 +56,9 @@ spec:
       ports:
         - { name: http, containerPort: 8080 }
         - { name: admin, containerPort: 9464 }
+      {{- if eq .Values.ack "spool" }}
       # A start scans the last segments and makes them durable before the door opens.
+      {{- end }}
       startupProbe:
         httpGet: { path: /startupz, port: admin }
         periodSeconds: 1
@@ -67,7 +69,11 @@ spec:
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
+      {{- if eq .Values.ack "spool" }}
       # Kafka isn't asked: a relay without Kafka takes callbacks as before.
+      {{- else }}
+      # Not ready while Kafka takes nothing: another replica may have a way to it.
+      {{- end }}
       readinessProbe:
         httpGet: { path: /readyz, port: admin }
         periodSeconds: 2
