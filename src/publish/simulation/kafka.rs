@@ -41,8 +41,14 @@ impl Item {
     }
 }
 
+/// Those that are most easily mistaken for something else.
+const NOTABLE: [i32; 8] = [-192, -195, -148, -150, 7, 19, 45, 77_777];
+
 /// Any code, known or not, that says nothing about the topic or a record.
 fn bad_luck(dice: &mut Dice) -> i32 {
+    if dice.below(2) == 0 {
+        return NOTABLE[dice.below(8) as usize];
+    }
     loop {
         let code = i32::try_from(dice.below(350)).unwrap() - 210;
         if matches!(Code(code).class(), Class::Retriable | Class::Fatal) {
