@@ -11,7 +11,8 @@ use crate::spool::{Outlet, Record};
 use std::sync::Arc;
 
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
-    /// Sends a record through a producer of the lane's own; in exactly-once in a transaction of its own.
+    /// Sends a record through a producer of the lane's own; in exactly-once in a transaction of its own, if its topic takes
+    /// anything.
     pub(super) fn send_alone(
         &mut self,
         now: Tick,
@@ -30,7 +31,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             Err(reason) => return self.quarantine_unsent(now, at, record, &reason),
         };
         if self.exact.is_some() {
-            return self.send_alone_exact(now, at, record, &message);
+            return if lane.course.is_probed() && !lane.solo.in_turn {
+                self.probe(now, at, record)
+            } else {
+                self.send_alone_exact(now, at, record, &message)
+            };
         }
         if lane.solo.producer.is_none() {
             match self.open() {

@@ -146,7 +146,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             return Ok(Took::Later(self.not_before(now, at)));
         }
         match self.lanes.get_mut(at) {
-            Some(lane) if lane.course.is_blocked() => lane.course.room_again(),
+            Some(lane) if lane.course.is_probed() => lane.course.room_again(),
             _ => self.alone_settled(at),
         }
         Ok(Took::Yes)
@@ -181,7 +181,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
     }
 
-    fn not_before(&self, now: Tick, at: usize) -> Option<Tick> {
+    pub(super) fn not_before(&self, now: Tick, at: usize) -> Option<Tick> {
         match self.lanes.get(at)?.course.way(now) {
             Way::NotBefore(at) => Some(at),
             Way::Shared | Way::Alone => Some(now),

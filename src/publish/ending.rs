@@ -15,9 +15,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn close(&mut self, now: Tick) -> Result<(), Fault> {
         self.checkpoint()?;
         if self.exact.is_some() {
-            return self.leave(now);
+            self.leave(now)?;
+        } else {
+            self.end_shared(now);
         }
-        self.end_shared(now);
         for lane in &mut self.lanes {
             lane.solo.close();
         }

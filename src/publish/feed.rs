@@ -268,7 +268,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                     record.accepted_at,
                 );
                 lane.course.room_again();
-                self.sent(record.envelope.body.len());
+                self.sent(at, record.envelope.body.len());
                 Ok(Took::Yes)
             }
             Enqueued::Full => {

@@ -82,14 +82,14 @@ impl Broker for Kafka {
 }
 
 impl Kafka {
-    fn reader(&self, purpose: &Purpose) -> Reader {
-        Reader {
+    fn reader(&self, purpose: &Purpose) -> Option<Reader> {
+        purpose.tries.is_none().then(|| Reader {
             config: reading(&self.config),
             log: Arc::clone(&self.log),
             topic: Arc::clone(&purpose.topic),
             spool_id: purpose.spool_id.clone(),
             runs: purpose.runs.clone(),
-        }
+        })
     }
 
     /// A producer with a thread that polls it.

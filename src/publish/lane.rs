@@ -164,6 +164,8 @@ const fn before(seq: Seq) -> Seq {
 pub(super) struct Solo<P> {
     pub(super) producer: Option<(ProducerId, P)>,
     pub(super) in_flight: Option<Record>,
+    /// In exactly-once: it can't be had, so the lane goes alone among the others.
+    pub(super) in_turn: bool,
     /// It said that it is done for, and is closing; the record's own report may still come and says more.
     pub(super) dying: Option<Dying>,
 }
@@ -207,6 +209,7 @@ impl<P: Producer> Solo<P> {
             producer.close();
         }
         self.dying = None;
+        self.in_turn = false;
         self.in_flight.take()
     }
 }
@@ -227,6 +230,8 @@ pub(super) struct Lane<C, P> {
     pub(super) waiting: Option<Millis>,
     /// The gravest class among its reports since the shared producer began to fail.
     pub(super) verdict: Option<Class>,
+    /// In exactly-once: the last record that its topic had no time for.
+    pub(super) suspect: Option<(Family, Seq)>,
     last_error: Option<String>,
 }
 
@@ -248,8 +253,10 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
             solo: Solo {
                 producer: None,
                 in_flight: None,
+                in_turn: false,
                 dying: None,
             },
+            suspect: None,
             waiting: None,
             verdict: None,
             last_error: None,
@@ -275,6 +282,7 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
 
     pub(super) fn worked(&mut self) {
         self.last_error = None;
+        self.course.worked();
     }
 
     /// When the oldest record was accepted that isn't settled.

@@ -86,6 +86,8 @@ enum State {
     Blocked {
         probe_at: Tick,
         then_singly: Option<Seq>,
+        /// It was seen to take nothing; false: it is only suspected.
+        proven: bool,
     },
     Singly {
         through: Seq,
@@ -101,8 +103,13 @@ enum State {
 #[derive(Debug, Clone, Copy)]
 enum Before {
     Flowing,
-    Singly { through: Seq },
-    Blocked { then_singly: Option<Seq> },
+    Singly {
+        through: Seq,
+    },
+    Blocked {
+        then_singly: Option<Seq>,
+        proven: bool,
+    },
 }
 
 /// What becomes of a record that was refused when nothing else was in its batch.
@@ -128,8 +135,8 @@ impl Course {
     #[must_use]
     pub const fn mode(&self) -> Mode {
         match self.state {
-            State::Flowing => Mode::Flowing,
-            State::Blocked { .. } => Mode::Blocked,
+            State::Flowing | State::Blocked { proven: false, .. } => Mode::Flowing,
+            State::Blocked { proven: true, .. } => Mode::Blocked,
             State::Singly { .. } => Mode::Singly,
             State::NoRoom { .. } => Mode::QuarantineFull,
         }
@@ -138,6 +145,19 @@ impl Course {
     /// Whether the topic takes nothing, as far as anybody knows.
     #[must_use]
     pub const fn is_blocked(&self) -> bool {
+        let waits = matches!(
+            self.state,
+            State::NoRoom {
+                before: Before::Blocked { proven: true, .. },
+                ..
+            }
+        );
+        waits || matches!(self.state, State::Blocked { proven: true, .. })
+    }
+
+    /// Whether the topic is to be tried before anything else goes there: it is blocked, or suspected to be.
+    #[must_use]
+    pub const fn is_probed(&self) -> bool {
         let waits = matches!(
             self.state,
             State::NoRoom {
@@ -188,7 +208,66 @@ impl Course {
         self.state = State::Blocked {
             probe_at,
             then_singly,
+            proven: true,
         };
+    }
+
+    /// A record that the lane sent by itself had its time, or went down with its transaction: the topic takes nothing.
+    pub fn stuck(&mut self, now: Tick) {
+        self.block(now, self.singly_through());
+    }
+
+    /// A transaction failed that it had a part in, and nobody knows whose fault that was: to be tried aside, at once.
+    pub fn doubt(&mut self, now: Tick) {
+        if let State::Flowing
+        | State::NoRoom {
+            before: Before::Flowing,
+            ..
+        } = self.state
+        {
+            self.state = State::Blocked {
+                probe_at: now,
+                then_singly: None,
+                proven: false,
+            };
+        }
+    }
+
+    /// The topic could not be tried, for no fault of its own.
+    pub fn put_off(&mut self, now: Tick) {
+        if let State::Blocked { probe_at, .. } = &mut self.state {
+            *probe_at = now + self.backoff.next_wait();
+        }
+    }
+
+    /// The topic took a record that was only to try it. The next wait is no shorter before one is published.
+    pub const fn probed(&mut self) {
+        self.state = match self.singly_through() {
+            Some(through) => State::Singly {
+                through,
+                not_before: Tick::ZERO,
+            },
+            None => State::Flowing,
+        };
+    }
+
+    /// The topic judges records again, and refused the one that was to try it.
+    pub const fn judges(&mut self, passed: Seq) {
+        let through = match self.singly_through() {
+            Some(through) => through,
+            None => passed,
+        };
+        self.state = State::Singly {
+            through,
+            not_before: Tick::ZERO,
+        };
+    }
+
+    /// Something was published.
+    pub fn worked(&mut self) {
+        if let State::Flowing = self.state {
+            self.backoff.reset();
+        }
     }
 
     /// The record sent alone was acked, or quarantined. `restart` is where the lane goes on.
@@ -208,7 +287,7 @@ impl Course {
         let then_singly = self.singly_through();
         match class {
             Class::Poison(refusal) => {
-                if self.is_blocked() {
+                if self.is_probed() {
                     // It judges records again: the topic takes some.
                     self.state = State::Singly {
                         through: then_singly.unwrap_or_default(),
@@ -221,13 +300,14 @@ impl Course {
             Class::Retriable | Class::Fatal => {
                 let not_before = now + self.backoff.next_wait();
                 self.state = match then_singly {
-                    Some(through) if !self.is_blocked() => State::Singly {
+                    Some(through) if !self.is_probed() => State::Singly {
                         through,
                         not_before,
                     },
                     _ => State::Blocked {
                         probe_at: not_before,
                         then_singly,
+                        proven: true,
                     },
                 };
             }
@@ -240,7 +320,14 @@ impl Course {
         let before = match self.state {
             State::Flowing => Before::Flowing,
             State::Singly { through, .. } => Before::Singly { through },
-            State::Blocked { then_singly, .. } => Before::Blocked { then_singly },
+            State::Blocked {
+                then_singly,
+                proven,
+                ..
+            } => Before::Blocked {
+                then_singly,
+                proven,
+            },
             State::NoRoom { before, .. } => before,
         };
         self.state = State::NoRoom {
@@ -259,9 +346,13 @@ impl Course {
                     through,
                     not_before: Tick::ZERO,
                 },
-                Before::Blocked { then_singly } => State::Blocked {
+                Before::Blocked {
+                    then_singly,
+                    proven,
+                } => State::Blocked {
                     probe_at: Tick::ZERO,
                     then_singly,
+                    proven,
                 },
             };
         }
@@ -275,7 +366,7 @@ impl Course {
             State::NoRoom { before, .. } => match before {
                 Before::Flowing => None,
                 Before::Singly { through } => Some(through),
-                Before::Blocked { then_singly } => then_singly,
+                Before::Blocked { then_singly, .. } => then_singly,
             },
         }
     }
@@ -319,5 +410,39 @@ mod tests {
         assert_eq!(course.way(LATER), Way::Alone);
         course.alone_settled(Seq(7));
         assert_eq!(course.mode(), Mode::Flowing);
+    }
+
+    #[test]
+    fn a_suspected_lane_is_tried_at_once_and_called_blocked_only_when_seen_to_be() {
+        let mut course = Course::new(1);
+        course.doubt(LATER);
+        assert_eq!(course.way(LATER), Way::Alone);
+        assert!(course.is_probed() && !course.is_blocked());
+        course.put_off(LATER);
+        assert!(matches!(course.way(LATER), Way::NotBefore(_)) && !course.is_blocked());
+        course.stuck(LATER);
+        assert!(course.is_probed() && course.is_blocked());
+        course.probed();
+        assert_eq!(
+            (course.mode(), course.way(LATER)),
+            (Mode::Flowing, Way::Shared)
+        );
+    }
+
+    #[test]
+    fn waits_grow_while_a_topic_takes_what_tries_it_and_nothing_else() {
+        let mut course = Course::new(1);
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            course.stuck(Tick::ZERO);
+            if let Way::NotBefore(at) = course.way(Tick::ZERO) {
+                waits.push(at);
+            }
+            course.probed();
+        }
+        assert!(waits[7] >= Tick::from_secs(20), "{waits:?}");
+        course.worked();
+        course.stuck(Tick::ZERO);
+        assert!(course.way(Tick::from_secs(2)) == Way::Alone);
     }
 }

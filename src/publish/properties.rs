@@ -203,7 +203,9 @@ pub fn reading(client: &ClientConfig) -> ClientConfig {
         .set("group.id", "livebridge-checkpoint")
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        .set("enable.partition.eof", "true");
+        .set("enable.partition.eof", "true")
+        // An offset that isn't there any more must be heard of: to go to the end would look like a topic without a checkpoint.
+        .set("auto.offset.reset", "error");
     client
 }
 

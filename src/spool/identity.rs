@@ -2,10 +2,13 @@
 //! random name of a run.
 
 use super::{
+    checkpoint::{Checkpoint, Found},
     disk::{Dir, Disk, RealDisk, read_all, write_whole},
     lineage,
+    outlet::Settled,
     segment::Instance,
 };
+use crate::callback::names::Family;
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
@@ -94,11 +97,12 @@ pub struct Adopted {
     pub rival: String,
 }
 
-/// Gives a spool that has stood down a new name, so that the next run publishes what it alone holds.
+/// Gives a spool that has stood down a new name, so that the next run publishes what it alone holds; or `all` that it didn't
+/// publish itself, whoever else holds it.
 ///
 /// # Errors
 /// In words: if there is no spool that has stood down, a process has it, or the disk fails. It may be called again.
-pub fn adopt(dir: &Path) -> Result<Adopted, String> {
+pub fn adopt(dir: &Path, all: bool) -> Result<Adopted, String> {
     let shown = dir.display();
     if !dir.join(NAME).is_file() {
         return Err(format!("there is no spool in {shown}"));
@@ -109,7 +113,7 @@ pub fn adopt(dir: &Path) -> Result<Adopted, String> {
     })?;
     let disk = RealDisk::new(dir).map_err(failed)?;
     let before = spool_id(&disk).map_err(failed)?;
-    let Some(rival) = lineage::stood_down(&disk).map_err(failed)? else {
+    let Some(stood_down) = lineage::stood_down(&disk).map_err(failed)? else {
         return Err(format!(
             "the spool {shown} has not stood down: there is nothing to adopt, start `serve`"
         ));
@@ -117,30 +121,76 @@ pub fn adopt(dir: &Path) -> Result<Adopted, String> {
     let now = hex::encode(random(&disk).map_err(failed)?);
     // First the name: with the old one it must not go on.
     write_whole(&disk, Dir::Root, NAME, &[now.as_bytes(), b"\n"]).map_err(failed)?;
+    if !all {
+        leave_to_the_other(&disk, &stood_down.covered)
+            .map_err(|why| format!("the spool {shown}: {why}"))?;
+    }
     lineage::stand_up(&disk).map_err(failed)?;
+    let rival = stood_down.rival;
     Ok(Adopted { before, now, rival })
+}
+
+/// What the run has that this spool stood down for counts as settled from now on.
+fn leave_to_the_other(disk: &dyn Disk, covered: &Settled) -> Result<(), String> {
+    let (mut checkpoint, found) = Checkpoint::open(disk).map_err(|e| e.to_string())?;
+    if found == Found::Damaged {
+        return Err("its checkpoint is damaged: `livebridge serve` mends it and goes on standing down; then adopt it".into());
+    }
+    let mut settled = checkpoint.settled();
+    for family in Family::ALL {
+        settled.advance(*family, covered.of(*family));
+    }
+    // All of it was durable when this spool stood down.
+    let durable = settled.most();
+    checkpoint
+        .store(&settled, durable)
+        .map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::Seq;
     use super::*;
 
     #[test]
     fn only_a_spool_that_has_stood_down_and_is_at_rest_is_adopted() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(adopt(dir.path()).unwrap_err().contains("no spool"));
+        assert!(adopt(dir.path(), false).unwrap_err().contains("no spool"));
         let disk = RealDisk::new(dir.path()).unwrap();
         let before = spool_id(&disk).unwrap();
-        assert!(adopt(dir.path()).unwrap_err().contains("not stood down"));
-        lineage::stand_down(&disk, Instance([7; 16])).unwrap();
+        assert!(
+            adopt(dir.path(), false)
+                .unwrap_err()
+                .contains("not stood down")
+        );
+        let mut covered = Settled::default();
+        covered.advance(Family::Recording, Seq(7));
+        covered.advance(Family::Stream, Seq(9));
+        let (mut checkpoint, _) = Checkpoint::open(&disk).unwrap();
+        let mut settled = Settled::default();
+        settled.advance(Family::Recording, Seq(8));
+        checkpoint.store(&settled, Seq(20)).unwrap();
+        lineage::stand_down(&disk, Instance([7; 16]), &covered).unwrap();
         let lock = Lock::take(dir.path()).unwrap();
-        assert!(adopt(dir.path()).unwrap_err().contains("in use"));
+        assert!(adopt(dir.path(), false).unwrap_err().contains("in use"));
         drop(lock);
-        let adopted = adopt(dir.path()).unwrap();
+        let adopted = adopt(dir.path(), false).unwrap();
         assert_eq!(adopted.before, before);
         assert_ne!(adopted.now, before);
         assert_eq!(spool_id(&disk).unwrap(), adopted.now);
         assert_eq!(lineage::stood_down(&disk).unwrap(), None);
+        // What the other one has is settled now, and what was settled stays so.
+        let (checkpoint, _) = Checkpoint::open(&disk).unwrap();
+        let settled = checkpoint.settled();
+        let of = |family| settled.of(family).0;
+        assert_eq!((of(Family::Recording), of(Family::Stream)), (8, 9));
+        assert_eq!(of(Family::Screenshot), 0);
+        drop(checkpoint);
+        covered.advance(Family::Screenshot, Seq(15));
+        lineage::stand_down(&disk, Instance([8; 16]), &covered).unwrap();
+        adopt(dir.path(), true).unwrap();
+        let (checkpoint, _) = Checkpoint::open(&disk).unwrap();
+        assert_eq!(checkpoint.settled(), settled, "all but that");
     }
 
     #[test]

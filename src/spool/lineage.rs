@@ -2,13 +2,16 @@
 //! its own way can be told from an earlier run of this one. Kept for exactly-once only.
 //!
 //! A text file, a line a run, the latest last: the name in 32 hex digits, and the last record that it wrote as far as
-//! this spool knows. And beside it, once another run has taken over, a file that says so.
+//! this spool knows. And beside it, once another run has taken over, a file that says so: the name of that run, and a line a
+//! family up to which record it has what this spool has, published or not.
 
 use super::{
     disk::{Dir, Disk, read_all, write_whole},
+    outlet::Settled,
     record::Seq,
     segment::Instance,
 };
+use crate::callback::names::Family;
 use std::{fmt::Write as _, io};
 
 const NAME: &str = "instances";
@@ -104,18 +107,54 @@ fn parse(line: &str) -> Option<Run> {
     })
 }
 
-/// Why this spool has stood down, if it has: the name of the run that publishes in its place.
-pub(in crate::spool) fn stood_down(disk: &dyn Disk) -> io::Result<Option<String>> {
-    match read_all(disk, Dir::Root, STOOD_DOWN, 4096) {
-        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).trim().to_owned())),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
+/// For whom this spool has stood down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::spool) struct StoodDown {
+    /// The name of the run that publishes in its place.
+    pub(in crate::spool) rival: String,
+    /// What that run has, published or not.
+    pub(in crate::spool) covered: Settled,
+}
+
+/// For whom this spool has stood down, if it has.
+pub(in crate::spool) fn stood_down(disk: &dyn Disk) -> io::Result<Option<StoodDown>> {
+    let bytes = match read_all(disk, Dir::Root, STOOD_DOWN, 4096) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let mut lines = text.lines();
+    let rival = lines.next().unwrap_or_default().trim().to_owned();
+    let mut covered = Settled::default();
+    for line in lines {
+        let Some((family, through)) = family_line(line) else {
+            let text = format!(
+                "the file {STOOD_DOWN} is damaged, or of a later release: {line:?} names no family and record"
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        };
+        covered.advance(family, through);
     }
+    Ok(Some(StoodDown { rival, covered }))
+}
+
+fn family_line(line: &str) -> Option<(Family, Seq)> {
+    let (key, through) = line.split_once(' ')?;
+    let family = Family::ALL.iter().find(|family| family.key() == key)?;
+    Some((*family, Seq(through.parse().ok()?)))
 }
 
 /// This spool stands down, fsynced.
-pub(in crate::spool) fn stand_down(disk: &dyn Disk, rival: Instance) -> io::Result<()> {
-    let text = format!("{rival}\n");
+pub(in crate::spool) fn stand_down(
+    disk: &dyn Disk,
+    rival: Instance,
+    covered: &Settled,
+) -> io::Result<()> {
+    let mut text = format!("{rival}\n");
+    for family in Family::ALL {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "{} {}", family.key(), covered.of(*family));
+    }
     write_whole(disk, Dir::Root, STOOD_DOWN, &[text.as_bytes()])
 }
 
@@ -192,8 +231,23 @@ mod tests {
         let disk = RealDisk::new(dir.path()).unwrap();
         assert_eq!(stood_down(&disk).unwrap(), None);
         let rival = Instance([7; 16]);
-        stand_down(&disk, rival).unwrap();
-        assert_eq!(stood_down(&disk).unwrap(), Some(rival.to_string()));
+        let mut covered = Settled::default();
+        covered.advance(Family::Stream, Seq(41));
+        stand_down(&disk, rival, &covered).unwrap();
+        let expected = StoodDown {
+            rival: rival.to_string(),
+            covered,
+        };
+        assert_eq!(stood_down(&disk).unwrap(), Some(expected));
+        // As the first release wrote it: what the rival has was settled at once.
+        write_whole(&disk, Dir::Root, STOOD_DOWN, &[b"0707\n"]).unwrap();
+        let before = stood_down(&disk).unwrap().unwrap();
+        assert_eq!(
+            (before.rival.as_str(), before.covered),
+            ("0707", Settled::default())
+        );
+        write_whole(&disk, Dir::Root, STOOD_DOWN, &[b"0707\nstream x\n"]).unwrap();
+        assert!(stood_down(&disk).is_err());
         stand_up(&disk).unwrap();
         assert_eq!(stood_down(&disk).unwrap(), None);
     }

@@ -4,7 +4,6 @@ use super::{
     checkpoint::Checkpoint,
     cursor::LogCursor,
     lineage::{self, Run, Written},
-    metrics::level,
     outlet::{Aside, Lineage, Outlet, QuarantineError, Reason, Settled},
     quarantine::Quarantine,
     record::{Record, Seq},
@@ -75,12 +74,7 @@ impl Lineage for LogOutlet {
         // First the door: what comes from now on is better sent to whoever publishes.
         *locked(&self.shared.rival) = Some(rival.to_string());
         self.shared.stood_down.store(true, Ordering::Release);
-        // What the rival has is settled for us whether we stand down or not.
-        self.checkpoint(covered)?;
-        lineage::stand_down(&*self.shared.disk, rival)?;
-        let pending = locked(&self.shared.view).pending();
-        self.shared.metrics.pending_records.set(level(pending));
-        Ok(())
+        lineage::stand_down(&*self.shared.disk, rival, covered)
     }
 }
 

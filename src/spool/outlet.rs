@@ -133,7 +133,7 @@ pub trait Lineage: Send + 'static {
     fn rival(&self) -> Option<String>;
 
     /// This spool stands down for another run, fsynced: it takes no new record from now on, nor after a restart.
-    /// `covered` is what that run is known to have, or to have published.
+    /// `covered` is what that run is known to have, or to have published: kept, and settled only when the spool is adopted.
     ///
     /// # Errors
     /// If the disk fails. The run must then end.

@@ -120,7 +120,8 @@ pub(in crate::spool) fn make(
         .dedup_entries
         .set(level(report.window_entries as u64));
     let rival = lineage::stood_down(&*disk)
-        .map_err(|e| failed("looking whether it has stood down".into(), e))?;
+        .map_err(|e| failed("looking whether it has stood down".into(), e))?
+        .map(|stood_down| stood_down.rival);
     let (wake, wakes) = sync_channel(1);
     let next_seq = recovered.next_seq();
     let shared = Arc::new(Shared::new(Parts {

@@ -16,11 +16,15 @@ use crate::spool::{adopt, look::Look};
 pub(super) struct Args {
     #[command(flatten)]
     place: Place,
+
+    /// Also publish what the other relay holds as well, when that one's disk is lost: what it did publish comes twice
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
     let dir = args.place.settings()?.spool.dir;
-    let adopted = adopt(&dir).map_err(Failure::Failed)?;
+    let adopted = adopt(&dir, args.all).map_err(Failure::Failed)?;
     let listing = Look::open(&dir).and_then(|look| look.list());
     let pending = listing.map_err(Failure::failed)?.pending;
     print(&format!(

@@ -29,7 +29,8 @@ pub(in crate::publish) struct Clerk<C: ProducerContext + 'static> {
     id: ProducerId,
     client: Arc<BaseProducer<C>>,
     reports: Arc<dyn Reports>,
-    reader: Reader,
+    /// None for one that only tries a topic.
+    reader: Option<Reader>,
     /// No one else has the transactional id any more.
     is_sole: bool,
 }
@@ -39,7 +40,7 @@ impl<C: ProducerContext + 'static> Clerk<C> {
         id: ProducerId,
         client: Arc<BaseProducer<C>>,
         reports: Arc<dyn Reports>,
-        reader: Reader,
+        reader: Option<Reader>,
     ) -> Self {
         Self {
             id,
@@ -85,7 +86,10 @@ impl<C: ProducerContext + 'static> Clerk<C> {
             }
             self.is_sole = true;
         }
-        match self.reader.read() {
+        let Some(reader) = &self.reader else {
+            return (Answer::Ready(Box::default()), None);
+        };
+        match reader.read() {
             Ok(found) => (Answer::Ready(Box::new(found)), None),
             Err(why) => {
                 tracing::warn!(

@@ -46,7 +46,9 @@ pub(super) enum Decision {
     StandDown {
         /// Who.
         rival: Instance,
-        /// What was published for this spool, or is in the rival's hands.
+        /// What was published for this spool.
+        settled: Settled,
+        /// That, and what is in the rival's hands, published or not.
         covered: Settled,
     },
 }
@@ -66,10 +68,11 @@ pub(super) fn decide(found: &Found, here: &Here<'_>) -> Decision {
             claimed: last.instance == here.own,
         };
     }
-    let mut covered = match &found.ours {
+    let settled = match &found.ours {
         Some(ours) => here.settled_by(ours),
         None => here.settled,
     };
+    let mut covered = settled;
     // Its spool holds these, so it publishes them if it has not done so yet.
     let theirs = last.reach(here.written, here.end);
     for family in Family::ALL {
@@ -77,6 +80,7 @@ pub(super) fn decide(found: &Found, here: &Here<'_>) -> Decision {
     }
     Decision::StandDown {
         rival: last.instance,
+        settled,
         covered,
     }
 }
@@ -171,11 +175,16 @@ mod tests {
         }
     }
 
-    fn stood_down(decision: Decision) -> u64 {
+    /// What was published for this spool, and what is covered.
+    fn stood_down(decision: Decision) -> (u64, u64) {
         match decision {
-            Decision::StandDown { rival, covered } => {
+            Decision::StandDown {
+                rival,
+                settled,
+                covered,
+            } => {
                 assert_eq!(rival, RIVAL);
-                covered.least().0
+                (settled.least().0, covered.least().0)
             }
             Decision::GoOn { .. } => panic!("{decision:?}"),
         }
@@ -277,13 +286,16 @@ mod tests {
         let ours = by(OWN, &[(BEFORE, 100), (OWN, 140)], 125);
         assert_eq!(
             stood_down(spool.decide(Some(rival.clone()), Some(ours))),
-            125
+            (125, 125)
         );
         // The rival's numbers say nothing about this run's records.
-        assert_eq!(stood_down(spool.decide(Some(rival.clone()), None)), 120);
+        assert_eq!(
+            stood_down(spool.decide(Some(rival.clone()), None)),
+            (120, 120)
+        );
         // What it holds it publishes, if it hasn't yet.
         let spool = Spool { local: 90, ..spool };
-        assert_eq!(stood_down(spool.decide(Some(rival), None)), 110);
+        assert_eq!(stood_down(spool.decide(Some(rival), None)), (90, 110));
     }
 
     #[test]
@@ -296,7 +308,10 @@ mod tests {
         };
         let rival = by(RIVAL, &[(BEFORE, 100), (RIVAL, 300)], 290);
         let ours = by(BEFORE, &[(BEFORE, 100)], 100);
-        assert_eq!(stood_down(spool.decide(Some(rival), Some(ours))), 100);
+        assert_eq!(
+            stood_down(spool.decide(Some(rival), Some(ours))),
+            (100, 100)
+        );
     }
 
     #[test]

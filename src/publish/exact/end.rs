@@ -12,10 +12,11 @@ use crate::{
         message::Message,
         plan::{Mode, Tick},
         publisher::{Publisher, Render, Shared},
+        window::Standing,
     },
-    spool::{Outlet, Seq},
+    spool::{Outlet, Record, Seq},
 };
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 /// How long a checkpoint without records waits for records to go with.
 const EMPTY_AFTER: Duration = Duration::from_secs(1);
@@ -193,34 +194,13 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
     }
 
-    /// The transaction is aborted: all of it is due again, and whoever is to blame goes on alone.
+    /// The transaction is aborted: all of it is due again.
     fn rewind(&mut self, now: Tick) -> Result<(), Fault> {
         self.moved = true;
-        let Some(exact) = &mut self.exact else {
-            return Ok(());
-        };
-        let alone = exact.transaction.alone();
-        let refused = exact.refused.take();
-        let mut blamed = refused.is_some();
-        for at in 0..self.lanes.len() {
-            let Some(lane) = self.lanes.get_mut(at) else {
-                continue;
-            };
+        for lane in &mut self.lanes {
             lane.window.rewind();
-            lane.solo.in_flight = None;
-            let verdict = lane.verdict.take();
-            if alone.is_none() {
-                blamed |= matches!(verdict, Some(Class::Blocked | Class::Poison(_)));
-                let class = verdict.unwrap_or(Class::Retriable);
-                lane.course.shared_failed(now, class, lane.window.passed());
-            }
-            self.show_blocked(at);
         }
-        if let Some((at, record, code)) = refused
-            && self.judge_alone(now, at, &record, code)?
-        {
-            self.alone_settled(at);
-        }
+        let blamed = self.settle_blame(now)?;
         (0..self.lanes.len()).for_each(|at| self.go_back(at));
         let wait = self.backoff.next_wait();
         if let Some(exact) = &mut self.exact
@@ -228,6 +208,78 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         {
             exact.not_before = now + wait;
             self.wake_at(now + wait);
+        }
+        Ok(())
+    }
+
+    /// What the failure of the last transaction means for its lanes, if it failed: whoever is to blame goes on alone. If nobody
+    /// is, everybody who may be is tried aside, and the others go on. Returns whether somebody is to blame.
+    pub(super) fn settle_blame(&mut self, now: Tick) -> Result<bool, Fault> {
+        let Some(exact) = &mut self.exact else {
+            return Ok(false);
+        };
+        let alone = exact.transaction.alone();
+        let account = mem::take(&mut exact.account);
+        let refused = exact.refused.take();
+        let mut blamed = refused.is_some();
+        let mut fatal = false;
+        let mut verdicts = Vec::with_capacity(self.lanes.len());
+        for lane in &mut self.lanes {
+            // Not what a producer of its own has.
+            if lane.solo.producer.is_none() {
+                lane.solo.in_flight = None;
+            }
+            let verdict = lane.verdict.take();
+            blamed |= matches!(verdict, Some(Class::Blocked | Class::Poison(_)));
+            fatal |= verdict == Some(Class::Fatal);
+            verdicts.push(verdict.unwrap_or(Class::Retriable));
+        }
+        for (at, class) in verdicts.into_iter().enumerate() {
+            let Some(lane) = self.lanes.get_mut(at) else {
+                continue;
+            };
+            if alone.is_none() {
+                lane.course.shared_failed(now, class, lane.window.passed());
+            }
+            if !blamed && !fatal && account.is_suspect(at) {
+                lane.course.doubt(now);
+            }
+            self.show_blocked(at);
+        }
+        if let Some((at, record, code)) = refused {
+            self.judge_refused(now, at, &record, code)?;
+        }
+        Ok(blamed)
+    }
+
+    /// A record failed in a transaction that its lane had for itself.
+    fn judge_refused(
+        &mut self,
+        now: Tick,
+        at: usize,
+        record: &Record,
+        code: Code,
+    ) -> Result<(), Fault> {
+        let (family, seq) = (record.envelope.family, record.seq);
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return Ok(());
+        };
+        lane.solo.in_turn = false;
+        if lane.window.standing(family, seq) == Standing::Over {
+            return Ok(());
+        }
+        if code == Code::MSG_TIMED_OUT || code.is_purge() {
+            lane.suspect = Some((family, seq));
+            lane.course.stuck(now);
+            self.blame(at, code);
+            if let Some(lane) = self.lanes.get_mut(at) {
+                lane.verdict = None;
+            }
+            self.show_blocked(at);
+            return Ok(());
+        }
+        if self.judge_alone(now, at, record, code)? {
+            self.alone_settled(at);
         }
         Ok(())
     }

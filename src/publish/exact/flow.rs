@@ -1,12 +1,15 @@
 //! What goes into the transaction under way, and what its reports mean.
 
-use super::transaction::{Do, Outcome, Phase};
+use super::{
+    account::Account,
+    transaction::{Do, Outcome, Phase},
+};
 use crate::{
     callback::names::Family,
     publish::{
         Fault,
         broker::{Broker, Enqueued, Producer},
-        classify::{Class, Code},
+        classify::Code,
         feed::Took,
         mailbox::{Report, Ticket},
         message::Message,
@@ -62,13 +65,15 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         match producer.begin() {
             Outcome::Done => {
                 exact.transaction.began(now, alone);
-                exact.acked = vec![false; self.lanes.len()];
+                exact.account = Account::begun(self.lanes.len());
                 exact.refused = None;
                 exact.others_turn = alone.is_some();
                 Ok(())
             }
             Outcome::Again => {
-                exact.not_before = now + self.backoff.next_wait();
+                let at = now + self.backoff.next_wait();
+                exact.not_before = at;
+                self.wake_at(at);
                 Ok(())
             }
             Outcome::MustAbort | Outcome::Unknown => {
@@ -84,9 +89,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         exact.map_or(0, |exact| exact.transaction.number())
     }
 
-    /// A record was enqueued.
-    pub(in crate::publish) fn sent(&mut self, bytes: usize) {
+    /// A record of this lane was enqueued.
+    pub(in crate::publish) fn sent(&mut self, at: usize, bytes: usize) {
         if let Some(exact) = &mut self.exact {
+            exact.account.sent(at);
             exact.transaction.sent(bytes);
         }
     }
@@ -118,7 +124,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 lane.window
                     .sent(ticket.family, ticket.seq, bytes, record.accepted_at);
                 lane.solo.in_flight = Some(record.clone());
-                self.sent(bytes);
+                self.sent(at, bytes);
                 Ok(Took::Yes)
             }
             Enqueued::Full => Ok(Took::Later(None)),
@@ -147,6 +153,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         now: Tick,
         report: Report,
     ) -> Result<(), Fault> {
+        if let Some(at) = self.lane_tried_by(report.producer) {
+            self.probe_reported(now, at, report.result);
+            return Ok(());
+        }
         let Some(exact) = &mut self.exact else {
             return Ok(());
         };
@@ -167,40 +177,38 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 }
             };
         }
+        let has_it_alone = exact.transaction.alone();
         let at = self.lane_of(family);
-        let alone = self.lanes.get_mut(at).and_then(|l| l.solo.in_flight.take());
+        let alone = match self.lanes.get_mut(at) {
+            Some(lane) if has_it_alone == Some(at) => lane.solo.in_flight.take(),
+            _ => None,
+        };
         match (report.result, alone) {
             (Ok(()), _) => {
                 let Some(exact) = &mut self.exact else {
                     return Ok(());
                 };
-                if let Some(acked) = exact.acked.get_mut(at) {
-                    *acked = true;
-                }
+                exact.account.acked(at);
                 let next = exact.transaction.acked();
                 self.act(now, next)
             }
             (Err(code), Some(record)) => self.failed(now, Some((at, record, code))),
             (Err(code), None) => {
-                self.blame_exact(at, code);
+                self.blame_exact(at, report.ticket, code);
                 self.failed(now, None)
             }
         }
     }
 
-    /// A record that had its time, while others were acked: its topic is the one that takes nothing.
-    fn blame_exact(&mut self, at: usize, code: Code) {
-        self.blame(at, code);
-        let acked = self.exact.as_ref().map_or(&[][..], |exact| &exact.acked);
-        let others = acked.iter().any(|acked| *acked);
-        let own = acked.get(at).copied().unwrap_or_default();
+    /// A failed report. Which record had its time is remembered: its partition is the one to try.
+    fn blame_exact(&mut self, at: usize, ticket: Ticket, code: Code) {
         if code == Code::MSG_TIMED_OUT
-            && others
-            && !own
             && let Some(lane) = self.lanes.get_mut(at)
+            && lane.verdict.is_none()
         {
-            lane.verdict = lane.verdict.max(Some(Class::Blocked));
+            lane.suspect = Some((ticket.family, ticket.seq));
         }
+        self.blame(at, code);
     }
 
     pub(super) fn checkpoint_refused(&mut self, code: Code) {
@@ -223,6 +231,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         };
         let next = exact.transaction.failed();
         if next == Do::Abort {
+            exact.account.failed();
             exact.refused = refused;
         }
         self.act(now, next)

@@ -43,6 +43,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             spool_id: self.parts.outlet.spool_id().to_owned(),
             topic: Arc::clone(&exact.topic),
             runs: exact.runs.clone(),
+            tries: None,
         };
         let reports = Arc::clone(&self.parts.reports);
         let producer = self
@@ -60,9 +61,14 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         id: ProducerId,
         answer: Answer,
     ) -> Result<(), Fault> {
+        let tried = self.lane_tried_by(id);
         let Some(exact) = &mut self.exact else {
             return Ok(());
         };
+        if let Some(at) = tried {
+            self.probe_answered(now, at, &answer);
+            return Ok(());
+        }
         if !matches!(self.shared, Shared::Open(open, _) if open == id) {
             return Ok(());
         }
@@ -129,24 +135,25 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 exact.floor = from;
                 exact.claimed = claimed;
                 exact.transaction.ready();
-                self.go_on_from(&from);
+                self.go_on_from(now, &from)?;
                 if claimed { Ok(()) } else { self.claim(now) }
             }
-            Decision::StandDown { rival, covered } => self.stand_down(now, rival, &covered),
+            Decision::StandDown {
+                rival,
+                settled,
+                covered,
+            } => self.stand_down(now, rival, &settled, &covered),
         }
     }
 
     /// What was under way when the last producer ended is published as far as the checkpoint says so, and due again
     /// where it doesn't.
-    fn go_on_from(&mut self, from: &Settled) {
+    fn go_on_from(&mut self, now: Tick, from: &Settled) -> Result<(), Fault> {
         self.publish_sent(|family, seq| seq <= from.of(family));
-        for at in 0..self.lanes.len() {
-            if let Some(lane) = self.lanes.get_mut(at) {
-                lane.verdict = None;
-                lane.solo.close();
-            }
-            self.go_back(at);
-        }
+        // What was refused was refused, whatever became of the abort.
+        self.settle_blame(now)?;
+        (0..self.lanes.len()).for_each(|at| self.go_back(at));
+        Ok(())
     }
 
     /// A transaction with nothing but a checkpoint. The first one of a run is its claim: before the first record, so that
@@ -185,7 +192,15 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         Stored::of(own, &exact.runs, &written, end, families).to_json()
     }
 
-    fn stand_down(&mut self, now: Tick, rival: Instance, covered: &Settled) -> Result<(), Fault> {
+    /// `settled` is published for this spool, `covered` besides that in the rival's hands. Only what this run knows of by itself
+    /// is settled from now on; the rest is left to whoever adopts the spool.
+    fn stand_down(
+        &mut self,
+        now: Tick,
+        rival: Instance,
+        settled: &Settled,
+        covered: &Settled,
+    ) -> Result<(), Fault> {
         tracing::error!(
             rival = %rival,
             spool_id = self.parts.outlet.spool_id(),
@@ -193,16 +208,23 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
              stop this one, then `livebridge spool adopt` lets it publish what it alone holds; the other one publishes what both hold, so let it"
         );
         self.end_shared(now);
+        for lane in &mut self.lanes {
+            lane.solo.close();
+        }
+        self.publish_sent(|family, seq| seq <= settled.of(family));
+        let mut counted = self.settled();
+        for lane in &self.lanes {
+            lane.window.report(&mut counted);
+        }
         let outlet = &mut self.parts.outlet;
         outlet
             .stand_down(rival, covered)
             .map_err(Fault::Checkpoint)?;
         if let Some(exact) = &mut self.exact {
             exact.rival = Some(rival.to_string());
-            // What was still to be written to the local checkpoint lies before this.
-            exact.committed = *covered;
+            exact.committed = counted;
         }
-        self.written = *covered;
+        self.moved = true;
         self.parts.metrics.stood_down(true);
         Ok(())
     }

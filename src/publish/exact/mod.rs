@@ -12,12 +12,14 @@
 //! that is read back. Being fenced says nothing: a transaction that took too long is fenced as well. A rival shows by
 //! its name in the checkpoint; the loser never fences back.
 
+mod account;
 mod checkpoint;
 mod clerk;
 mod decide;
 mod end;
 mod flow;
 mod lead;
+mod probe;
 mod reader;
 #[cfg(test)]
 mod simulation;
@@ -33,6 +35,7 @@ pub(in crate::publish) use {
 
 use super::{classify::Code, plan::Tick};
 use crate::spool::{Instance, Record, Run, Settled};
+use account::Account;
 use serde::Serialize;
 use std::sync::Arc;
 use transaction::Transaction;
@@ -46,13 +49,18 @@ pub struct Purpose {
     pub topic: Arc<str>,
     /// The runs that the spool has seen.
     pub runs: Vec<Run>,
+    /// The topic that it is only to try; none for the one that publishes.
+    pub tries: Option<Arc<str>>,
 }
 
 impl Purpose {
     /// One at a time has it.
     #[must_use]
     pub fn transactional_id(&self) -> String {
-        format!("livebridge-{}", self.spool_id)
+        match &self.tries {
+            None => format!("livebridge-{}", self.spool_id),
+            Some(topic) => format!("livebridge-{}-try-{topic}", self.spool_id),
+        }
     }
 }
 
@@ -102,8 +110,8 @@ pub(super) struct Exact {
     not_before: Tick,
     /// When a producer that isn't ready is asked again.
     ask_at: Option<Tick>,
-    /// Lanes with an ack in this transaction.
-    acked: Vec<bool>,
+    /// Who may be why the transaction under way fails, or the last one did.
+    account: Account,
     /// The record whose failure ends a transaction that a lane had for itself.
     refused: Option<(usize, Record, Code)>,
     /// The last transaction was one lane's own: now it is the others' turn.
@@ -130,7 +138,7 @@ impl Exact {
             committed_at: Tick::ZERO,
             not_before: Tick::ZERO,
             ask_at: None,
-            acked: Vec::new(),
+            account: Account::default(),
             refused: None,
             others_turn: false,
             deferred: false,

@@ -6,7 +6,7 @@ use rdkafka::{
     ClientConfig, ClientContext, Message as _, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use std::{
     sync::Arc,
@@ -90,6 +90,10 @@ impl Reader {
                 // Another spool's.
                 Some(Ok(_)) => until = Instant::now() + AT_MOST,
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(found),
+                // Removed meanwhile, or the topic was made anew: what is there has to be looked at again.
+                Some(Err(KafkaError::MessageConsumption(
+                    code @ RDKafkaErrorCode::AutoOffsetReset,
+                ))) => return Err(format!("{}: {code}", self.topic)),
                 // It goes on trying by itself.
                 Some(Err(error)) => trouble = Some(error.to_string()),
             }
@@ -147,3 +151,29 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::properties::reading;
+    use rdkafka::mocking::MockCluster;
+
+    #[test]
+    fn an_offset_that_is_no_longer_there_is_an_error_and_not_a_topic_without_a_checkpoint() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("checkpoints", 1, 1).unwrap();
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", cluster.bootstrap_servers());
+        let reader = Reader {
+            config: reading(&client),
+            log: Arc::default(),
+            topic: "checkpoints".into(),
+            spool_id: "the spool".into(),
+            runs: Vec::new(),
+        };
+        assert_eq!(reader.read(), Ok(Found::default()));
+        let consumer = reader.consumer("read_committed").unwrap();
+        let found = reader.read_from(&consumer, 1_000, 2_000);
+        assert!(found.is_err(), "{found:?}");
+    }
+}

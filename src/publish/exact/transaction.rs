@@ -18,8 +18,12 @@ use std::time::Duration;
 pub(in crate::publish) const RECORDS_MAX: usize = 10_000;
 /// The most bytes of their bodies.
 pub(in crate::publish) const BYTES_MAX: usize = 16 << 20;
-/// How long one takes records.
+/// How long one takes records at least, while there are more.
 const FILLS_FOR: Duration = Duration::from_millis(50);
+/// And at most, however long it takes to end one.
+const FILLS_AT_MOST: Duration = Duration::from_secs(1);
+/// Between the two: so many times as long as the end of the last one took, during which nothing is sent.
+const FILLS_TIMES: u32 = 4;
 /// How long a record sent alone is waited for: the others wait, too.
 const ALONE_FOR: Duration = Duration::from_secs(5);
 /// Before a commit or an abort is asked for again.
@@ -82,6 +86,10 @@ pub(in crate::publish) struct Transaction {
     /// The lane that has it for itself.
     alone: Option<usize>,
     again_at: Option<Tick>,
+    /// Since when it takes no more.
+    closed_at: Tick,
+    /// From then until it was committed, the last time.
+    ending: Duration,
 }
 
 impl Transaction {
@@ -95,6 +103,8 @@ impl Transaction {
             unreported: 0,
             alone: None,
             again_at: None,
+            closed_at: Tick::ZERO,
+            ending: Duration::ZERO,
         }
     }
 
@@ -136,6 +146,7 @@ impl Transaction {
             number: self.number + 1,
             since: now,
             alone,
+            ending: self.ending,
             ..Self::new()
         };
     }
@@ -159,12 +170,19 @@ impl Transaction {
 
     /// The feed has had its turn; `more` says whether there is something to send that could still go into this one.
     pub(in crate::publish) fn fed(&mut self, now: Tick, more: bool) -> Do {
-        let full = self.records >= RECORDS_MAX || now >= self.since + FILLS_FOR;
+        let full = self.records >= RECORDS_MAX || now >= self.since + self.fills_for();
         if self.phase == Phase::Filling && (full || !more) {
             self.phase = Phase::Settling;
+            self.closed_at = now;
             return self.settled();
         }
         Do::Nothing
+    }
+
+    /// With a backlog it is the longer the longer an end takes, so that most of the time something is sent. Without one it
+    /// ends as soon as there is nothing more.
+    fn fills_for(&self) -> Duration {
+        (self.ending * FILLS_TIMES).clamp(FILLS_FOR, FILLS_AT_MOST)
     }
 
     fn settled(&mut self) -> Do {
@@ -206,6 +224,7 @@ impl Transaction {
         match (self.phase, outcome) {
             (Phase::Committing, Outcome::Done) => {
                 self.phase = Phase::Idle;
+                self.ending = now.saturating_sub(self.closed_at);
                 Do::Advance
             }
             (Phase::Aborting, Outcome::Done) => {
@@ -256,7 +275,7 @@ impl Transaction {
     pub(in crate::publish) fn wake(&self) -> Option<Tick> {
         match self.phase {
             Phase::Filling if self.alone.is_none() || self.unreported == 0 => {
-                Some(self.since + FILLS_FOR)
+                Some(self.since + self.fills_for())
             }
             Phase::Filling | Phase::Settling if self.alone.is_some() => {
                 Some(self.since + ALONE_FOR)

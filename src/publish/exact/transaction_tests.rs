@@ -53,6 +53,30 @@ fn s4_6_it_takes_ten_thousand_records_or_fifty_milliseconds() {
 }
 
 #[test]
+fn with_a_backlog_it_takes_records_for_longer_than_an_end_takes_and_not_for_ever() {
+    for (end, fills) in [(1, 50), (60, 240), (10_000, 1_000)] {
+        let (end, fills) = (Duration::from_millis(end), Duration::from_millis(fills));
+        let mut transaction = committing();
+        let _ = transaction.answered(NOW + end, Outcome::Done);
+        transaction.began(NOW, None);
+        transaction.sent(1);
+        let almost = fills.saturating_sub(Duration::from_millis(1));
+        assert_eq!(transaction.fed(NOW + almost, true), Do::Nothing);
+        assert_eq!(transaction.phase(), Phase::Filling, "{end:?}");
+        assert_eq!(transaction.wake(), Some(NOW + fills));
+        let _ = transaction.fed(NOW + fills, true);
+        assert_eq!(transaction.phase(), Phase::Settling, "{end:?}");
+        // Nothing more: at once.
+        let mut transaction = committing();
+        let _ = transaction.answered(NOW + end, Outcome::Done);
+        transaction.began(NOW, None);
+        transaction.sent(1);
+        let _ = transaction.fed(NOW, false);
+        assert_eq!(transaction.phase(), Phase::Settling);
+    }
+}
+
+#[test]
 fn s4_7_an_open_commit_is_asked_for_again_and_never_aborted() {
     let mut transaction = committing();
     assert_eq!(transaction.answered(NOW, Outcome::Again), Do::Nothing);

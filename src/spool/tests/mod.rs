@@ -14,5 +14,6 @@ mod peers;
 mod real;
 pub(in crate::spool) mod rig;
 mod room;
+mod standing_down;
 mod trust;
 mod unreadable;

@@ -54,9 +54,28 @@ pub(super) struct Kafka {
     /// By spool, in order.
     checkpoints: BTreeMap<String, Vec<Vec<u8>>>,
     pub(super) gone: BTreeSet<&'static str>,
+    /// No partition of these can be added to a transaction: the client throws all of it away, and names nobody.
+    pub(super) forbidden: BTreeSet<&'static str>,
+    /// One partition of each takes nothing, and nobody says so.
+    pub(super) stuck: BTreeSet<&'static str>,
+    /// Trying these gets nowhere.
+    pub(super) tries_hang: BTreeSet<&'static str>,
+    /// No abort ends in a way that anybody knows of.
+    pub(super) aborts_unknown: bool,
+    /// So many more times no transaction can begin.
+    pub(super) begins_again: u32,
+    /// Transactions that were aborted on request.
+    pub(super) aborted: u32,
+    /// Nothing is ever heard of what is sent to these.
+    pub(super) silent: BTreeSet<&'static str>,
     pub(super) down: bool,
     pub(super) calm: bool,
     mail: BTreeMap<u64, Mail>,
+}
+
+/// In the partition that may be stuck.
+pub(super) fn is_in_stuck_partition(message: &Message) -> bool {
+    number_of(message).is_multiple_of(5)
 }
 
 pub(super) fn number_of(message: &Message) -> u64 {
@@ -77,7 +96,11 @@ impl Kafka {
             self.mail.entry(id.0).or_default().closed.push(id.1);
             return;
         }
-        if self.down {
+        let tries = &self.clients[&id].purpose.as_ref().unwrap().tries;
+        let hangs = tries
+            .as_ref()
+            .is_some_and(|t| self.tries_hang.contains(&**t));
+        if self.down || hangs {
             return;
         }
         // A transaction over its timeout, of a process that slept, say.
@@ -85,9 +108,39 @@ impl Kafka {
             self.lose(id);
         }
         let client = self.clients.get_mut(&id).unwrap();
-        if let Some((ticket, message)) = client.queue.pop_front() {
+        // An abort throws away what is still to be sent.
+        if client.asked.front() == Some(&Ask::Abort) {
+            let silent = |message: &Message| self.silent.contains(&*message.topic);
+            client.queue.retain(|(_, message)| !silent(message));
+        }
+        let silent = |(_, message): &(Ticket, Message)| self.silent.contains(&*message.topic);
+        if client.queue.iter().any(silent) {
+            if client.queue.iter().all(silent) {
+                return;
+            }
+            client.queue.make_contiguous().sort_by_key(silent);
+        }
+        // What is stuck comes when all else has.
+        let stuck = |(_, message): &&(Ticket, Message)| {
+            self.stuck.contains(&*message.topic) && is_in_stuck_partition(message)
+        };
+        if let Some(first) = client.queue.iter().position(|item| !stuck(&item)) {
+            client.queue.rotate_left(first);
+            let (ticket, message) = client.queue.pop_front().unwrap();
+            if self.forbidden.contains(&*message.topic) {
+                client.must_abort = true;
+                client.queue.push_front((ticket, message));
+                let all: Vec<_> = client.queue.drain(..).collect();
+                for (ticket, _) in all {
+                    self.report(id, ticket, Err(Code(-152)));
+                }
+                return;
+            }
             let result = self.judge(id, &message, dice);
             self.report(id, ticket, result);
+        } else if let Some((ticket, _)) = client.queue.pop_front() {
+            client.must_abort = true;
+            self.report(id, ticket, Err(Code::MSG_TIMED_OUT));
         } else if let Some(ask) = client.asked.pop_front() {
             let answer = self.answer(id, ask, dice);
             self.mail
@@ -140,11 +193,20 @@ impl Kafka {
             (Ask::Prepare, 0..3) => Answer::NotReady(mood > 0),
             (Ask::Prepare, _) => self.prepare(id),
             (Ask::Abort, _) if client.dead => Answer::Abort(Outcome::Unknown),
+            (Ask::Abort, _) if self.aborts_unknown => {
+                client.dead = true;
+                Answer::Abort(Outcome::Unknown)
+            }
+            (Ask::Abort, 1) => {
+                client.dead = true;
+                Answer::Abort(Outcome::Unknown)
+            }
             (Ask::Abort, 0) => {
                 client.asked.clear();
                 Answer::Abort(Outcome::Again)
             }
             (Ask::Abort, _) => {
+                self.aborted += 1;
                 client.open = None;
                 client.must_abort = false;
                 Answer::Abort(Outcome::Done)
@@ -183,6 +245,9 @@ impl Kafka {
             client.dead = true;
         }
         let mut found = Found::default();
+        if purpose.tries.is_some() {
+            return Answer::Ready(Box::new(found));
+        }
         for value in self
             .checkpoints
             .get(&purpose.spool_id)
@@ -233,6 +298,16 @@ impl Kafka {
             claimed || records.is_empty(),
             "a run claims before its first record"
         );
+    }
+
+    /// Whether something is still to come from it for this process.
+    pub(super) fn owes(&self, process: u64) -> bool {
+        let busy = |c: &Client| !c.queue.is_empty() || !c.asked.is_empty() || c.closing;
+        let mut clients = self.clients.iter().filter(|(id, _)| id.0 == process);
+        clients.any(|(_, client)| busy(client))
+            || self.mail.get(&process).is_some_and(|mail| {
+                !mail.reports.is_empty() || !mail.answers.is_empty() || !mail.closed.is_empty()
+            })
     }
 
     /// As after kill -9: a commit that was asked for may still arrive.
@@ -324,7 +399,11 @@ impl Producer for FakeProducer {
         let message = message.clone();
         self.with(|client| {
             assert!(client.open.is_some(), "sent outside of a transaction");
-            let all_reported = client.queue.is_empty() || ticket.seq != Seq(0);
+            let all_reported = ticket.seq != Seq(0) || client.queue.is_empty();
+            assert!(
+                ticket.seq != Seq(0) || !client.must_abort,
+                "a checkpoint after a record that was not taken"
+            );
             assert!(
                 all_reported && client.asked.is_empty(),
                 "a checkpoint goes when all is reported, and nothing after a question"
@@ -335,6 +414,13 @@ impl Producer for FakeProducer {
     }
 
     fn begin(&self) -> Outcome {
+        {
+            let mut kafka = self.kafka.lock().unwrap();
+            if kafka.begins_again > 0 {
+                kafka.begins_again -= 1;
+                return Outcome::Again;
+            }
+        }
         self.with(|client| {
             if client.dead {
                 return Outcome::Unknown;

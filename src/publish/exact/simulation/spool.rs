@@ -24,6 +24,8 @@ pub(super) struct Disk {
     pub(super) checkpoint: Settled,
     pub(super) runs: Vec<Run>,
     pub(super) rival: Option<String>,
+    /// What the rival has.
+    pub(super) covered: Settled,
     pub(super) aside: BTreeSet<u64>,
 }
 
@@ -130,8 +132,10 @@ impl Lineage for FakeOutlet {
     }
 
     fn stand_down(&mut self, rival: Instance, covered: &Settled) -> io::Result<()> {
-        self.checkpoint(covered)?;
-        self.disk.lock().unwrap().rival = Some(rival.to_string());
+        assert!(covered.most() <= self.durable_end(), "what isn't there");
+        let mut disk = self.disk.lock().unwrap();
+        disk.rival = Some(rival.to_string());
+        disk.covered = *covered;
         Ok(())
     }
 }
@@ -179,7 +183,7 @@ impl Outlet for FakeOutlet {
 }
 
 impl Record {
-    fn received_number(&self) -> u64 {
+    pub(super) fn received_number(&self) -> u64 {
         self.envelope.received_at.0
     }
 }

@@ -1,0 +1,193 @@
+//! A topic that may take nothing is tried aside: in a transaction under a transactional id of its own, which is always
+//! aborted. Nobody waits for it, and no reader of committed messages sees it.
+//!
+//! ```text
+//!  open ─► ready ─► the record is sent ─┬─► acked ─► aborted: the lane joins the others again
+//!                                       └─► refused, or had its time: blocked; the next try after 1 … 60 s
+//! ```
+//!
+//! Within the transaction of all, a partition without a leader would hold up everybody, and not only while it is tried:
+//! Kafka lets no next transaction begin under an id before the last one is over in all its partitions.
+
+use super::{Purpose, transaction::Outcome};
+use crate::{
+    publish::{
+        Fault,
+        broker::{Ask, Broker, Enqueued, OpenError, Producer},
+        classify::{Class, Code},
+        feed::Took,
+        mailbox::{Answer, ProducerId, Ticket},
+        plan::Tick,
+        publisher::{Publisher, Render},
+        window::Standing,
+    },
+    spool::{Cursor, Next, Outlet, Record, Seq},
+};
+use std::sync::Arc;
+
+/// In tickets, in place of a transaction's number.
+const PROBE: u64 = u64::MAX;
+
+impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
+    /// Begins to try the lane's topic: with the record that had its time there if there is one, else with this one, which
+    /// is the lane's next.
+    pub(in crate::publish) fn probe(
+        &mut self,
+        now: Tick,
+        at: usize,
+        record: &Record,
+    ) -> Result<Took, Fault> {
+        let suspected = self.suspected(at)?;
+        match self.open_probe(at) {
+            Ok(opened) => {
+                if let Some(lane) = self.lanes.get_mut(at) {
+                    lane.solo.producer = Some(opened);
+                    lane.solo.in_flight = Some(suspected.unwrap_or_else(|| record.clone()));
+                }
+                Ok(Took::Later(None))
+            }
+            Err(error) => {
+                tracing::warn!(%error, topic = self.topic(at), "the topic is tried later");
+                self.put_off(now, at);
+                Ok(Took::Later(self.not_before(now, at)))
+            }
+        }
+    }
+
+    /// The record that the topic had no time for, if it still has to go there.
+    fn suspected(&self, at: usize) -> Result<Option<Record>, Fault> {
+        let lane = self.lanes.get(at);
+        let Some((lane, (family, seq))) = lane.and_then(|lane| Some((lane, lane.suspect?))) else {
+            return Ok(None);
+        };
+        if lane.window.standing(family, seq) == Standing::Over {
+            return Ok(None);
+        }
+        let mut cursor = self.parts.outlet.cursor(Seq(seq.0.saturating_sub(1)));
+        let next = cursor.next(&|other| other == family, seq);
+        Ok(match next.map_err(Fault::Read)? {
+            Next::Record(record) if record.seq == seq => Some(record),
+            _ => None,
+        })
+    }
+
+    fn open_probe(&mut self, at: usize) -> Result<(ProducerId, B::Producer), OpenError> {
+        let Some(exact) = &self.exact else {
+            return Err(OpenError("it was not asked for".into()));
+        };
+        let purpose = Purpose {
+            spool_id: self.parts.outlet.spool_id().to_owned(),
+            topic: Arc::clone(&exact.topic),
+            runs: Vec::new(),
+            tries: Some(self.topic(at).into()),
+        };
+        self.producers += 1;
+        let id = ProducerId(self.producers);
+        let reports = Arc::clone(&self.parts.reports);
+        let producer = self
+            .parts
+            .broker
+            .open_transactional(id, reports, &purpose)?;
+        producer.ask(Ask::Prepare);
+        Ok((id, producer))
+    }
+
+    /// The lane that this producer tries the topic of.
+    pub(super) fn lane_tried_by(&self, id: ProducerId) -> Option<usize> {
+        let is_its = |producer: &Option<(ProducerId, _)>| {
+            producer.as_ref().is_some_and(|(own, _)| *own == id)
+        };
+        self.lanes.iter().position(|l| is_its(&l.solo.producer))
+    }
+
+    pub(super) fn probe_answered(&mut self, now: Tick, at: usize, answer: &Answer) {
+        match answer {
+            Answer::Ready(_) => self.send_probe(now, at),
+            Answer::NotReady(true) => self.put_off(now, at),
+            // No permission for the id, say: then the lane is tried in its turn, while the others wait.
+            Answer::NotReady(false) => {
+                if let Some(lane) = self.lanes.get_mut(at) {
+                    lane.solo.close();
+                    lane.solo.in_turn = true;
+                }
+            }
+            Answer::Commit(_) | Answer::Abort(_) => self.probed(at),
+        }
+    }
+
+    fn send_probe(&mut self, now: Tick, at: usize) {
+        let Some(lane) = self.lanes.get(at) else {
+            return;
+        };
+        let (Some((_, producer)), Some(record), Some(topic)) =
+            (&lane.solo.producer, &lane.solo.in_flight, &lane.topic)
+        else {
+            return;
+        };
+        let ticket = Ticket {
+            family: record.envelope.family,
+            seq: record.seq,
+            transaction: PROBE,
+        };
+        let Ok(message) = self.parts.render.message(record, topic) else {
+            return self.put_off(now, at);
+        };
+        if producer.begin() != Outcome::Done {
+            return self.put_off(now, at);
+        }
+        match producer.enqueue(&message, ticket) {
+            Enqueued::Taken => {}
+            Enqueued::Full => self.put_off(now, at),
+            Enqueued::Refused(code) => self.probe_failed(now, at, code),
+        }
+    }
+
+    pub(super) fn probe_reported(&mut self, now: Tick, at: usize, result: Result<(), Code>) {
+        match (result, self.lanes.get(at).map(|lane| &lane.solo.producer)) {
+            (Ok(()), Some(Some((_, producer)))) => producer.ask(Ask::Abort),
+            (Ok(()), _) => {}
+            (Err(code), _) => self.probe_failed(now, at, code),
+        }
+    }
+
+    /// The topic took it, and it is thrown away.
+    fn probed(&mut self, at: usize) {
+        if let Some(lane) = self.lanes.get_mut(at) {
+            lane.solo.close();
+            lane.course.probed();
+            tracing::info!(topic = lane.topic.as_deref(), "the topic takes records");
+        }
+        self.show_blocked(at);
+        self.moved = true;
+    }
+
+    fn probe_failed(&mut self, now: Tick, at: usize, code: Code) {
+        self.blame(at, code);
+        let Some(lane) = self.lanes.get_mut(at) else {
+            return;
+        };
+        lane.verdict = None;
+        lane.solo.close();
+        if code.is_purge() {
+            // The client purges all when a partition can't be added to the transaction, and says no more than that.
+            lane.failed_for(format!(
+                "the topic takes nothing; may it be written to? ({code})"
+            ));
+        }
+        match code.class() {
+            Class::Poison(_) => lane.course.judges(lane.window.passed()),
+            Class::Fatal => lane.course.put_off(now),
+            Class::Blocked | Class::Retriable => lane.course.stuck(now),
+        }
+        self.show_blocked(at);
+        self.moved = true;
+    }
+
+    /// The topic could not be tried.
+    fn put_off(&mut self, now: Tick, at: usize) {
+        if let Some(lane) = self.lanes.get_mut(at) {
+            lane.solo.close();
+            lane.course.put_off(now);
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Single scenes, each with the one thing going wrong that it is named after.
+
+use super::{
+    Disk, Relay, World,
+    coordinator::{Kafka, is_poison},
+};
+use crate::publish::{
+    mailbox::Mail,
+    plan::{Mode, Tick},
+    publisher::Step,
+};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use support::dice::Dice;
+
+/// More than a transaction takes when nothing is wrong, less than any time that is waited for.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// One relay, and a Kafka that does what it is asked.
+fn scene(seed: u64) -> World {
+    let mut world = World {
+        seed,
+        dice: Dice::new(seed),
+        kafka: Arc::new(Mutex::new(Kafka::default())),
+        processes: 0,
+        numbers: 0,
+        relays: Vec::new(),
+    };
+    let disk = Disk {
+        id: "the spool".into(),
+        ..Disk::default()
+    };
+    let relay = world.start(disk, Tick::ZERO);
+    world.relays.push(relay);
+    world.kafka(|kafka| kafka.calm = true);
+    world
+}
+
+impl World {
+    fn relay(&mut self) -> &mut Relay {
+        &mut self.relays[0]
+    }
+
+    /// Records that nobody refuses, every third of them for the topic b.
+    fn accept(&mut self, count: u64) {
+        for _ in 0..count {
+            self.numbers += 1;
+            while is_poison(self.numbers) {
+                self.numbers += 1;
+            }
+            self.accept_number(self.numbers);
+        }
+    }
+
+    fn accept_number(&mut self, number: u64) {
+        let relay = self.relay();
+        let instance = relay.instance;
+        relay.disk.lock().unwrap().accept(number, instance);
+        relay.taken += 1;
+        relay.pending.inc();
+        // The spool rings.
+        relay.wake = Some(relay.now);
+    }
+
+    fn kafka(&self, change: impl FnOnce(&mut Kafka)) {
+        change(&mut self.kafka.lock().unwrap());
+    }
+
+    /// How much time passes until this many are committed in the topic.
+    fn committed(&mut self, topic: &str, count: usize) -> Duration {
+        let begin = self.relay().now;
+        for _ in 0..20_000 {
+            let done = self
+                .kafka
+                .lock()
+                .unwrap()
+                .log
+                .get(topic)
+                .map_or(0, Vec::len);
+            if done >= count {
+                return self.relays[0].now - begin;
+            }
+            self.passes();
+        }
+        panic!("not committed: {:#?}", self.relay().publisher.status());
+    }
+
+    fn passes(&mut self) {
+        let process = self.relay().process;
+        let owed = self.kafka.lock().unwrap().owes(process);
+        let mail = self.mail();
+        let relay = self.relay();
+        // Time passes by leaps only when there is nothing else to wait for.
+        if let Some(wake) = relay.wake
+            && !owed
+        {
+            relay.now = relay.now.max(wake);
+        }
+        relay.now += Duration::from_millis(1);
+        match relay.publisher.step(relay.now, mail).unwrap() {
+            Step::Wait(wake) => relay.wake = wake,
+            Step::Stop => unreachable!("nobody asked"),
+        }
+    }
+
+    fn until(&mut self, what: &str, done: impl Fn(&Relay) -> bool) {
+        for _ in 0..20_000 {
+            if done(self.relay()) {
+                return;
+            }
+            self.passes();
+        }
+        panic!("{what}: never; {:#?}", self.relay().publisher.status());
+    }
+
+    /// Leaves with this much time for what is under way. True: it was over within the time that leaving has.
+    fn leave(&mut self, within: Duration) {
+        let mut stop = Mail {
+            stop_within: Some(within),
+            ..Mail::default()
+        };
+        for _ in 0..20_000 {
+            let relay = &mut self.relays[0];
+            match relay.publisher.step(relay.now, stop).unwrap() {
+                Step::Stop => break,
+                Step::Wait(wake) => {
+                    if !self.kafka.lock().unwrap().owes(relay.process) {
+                        relay.now = relay.now.max(wake.unwrap_or_default());
+                    }
+                }
+            }
+            relay.now += Duration::from_millis(1);
+            stop = self.mail();
+        }
+        let relay = &mut self.relays[0];
+        relay.publisher.close(relay.now).unwrap();
+        let begin = relay.now;
+        for _ in 0..20_000 {
+            let mail = self.mail();
+            let relay = &mut self.relays[0];
+            let Some(until) = relay.publisher.closing(relay.now, mail).unwrap() else {
+                break;
+            };
+            relay.now += Duration::from_millis(1);
+            if !self.kafka.lock().unwrap().owes(relay.process) {
+                relay.now = relay.now.max(until);
+            }
+        }
+        let took = self.relays[0].now - begin;
+        assert!(took <= Duration::from_secs(4), "{took:?}");
+    }
+
+    fn mail(&mut self) -> Mail {
+        let mut kafka = self.kafka.lock().unwrap();
+        for _ in 0..4 {
+            kafka.acts(&mut self.dice);
+        }
+        kafka.mail(self.relays[0].process, &mut self.dice)
+    }
+
+    fn committed_now(&self) -> usize {
+        let kafka = self.kafka.lock().unwrap();
+        kafka.log.values().map(Vec::len).sum()
+    }
+}
+
+fn mode_of(relay: &Relay, topic: &str) -> Mode {
+    let status = relay.publisher.status();
+    let lane = status
+        .lanes
+        .iter()
+        .find(|l| l.topic.as_deref() == Some(topic));
+    lane.unwrap().state
+}
+
+#[test]
+fn a_topic_that_may_no_longer_be_written_to_holds_back_nobody_else() {
+    for seed in 1..20 {
+        let mut world = scene(seed);
+        world.accept(30);
+        world.committed("a", 20);
+        world.committed("b", 10);
+        world.kafka(|kafka| kafka.forbidden.extend(["a"]));
+        world.accept(30);
+        let took = world.committed("b", 20);
+        assert!(took < AT_ONCE, "{took:?}");
+        world.until("the culprit is known", |relay| {
+            mode_of(relay, "a") == Mode::Blocked
+        });
+        assert_eq!(mode_of(world.relay(), "b"), Mode::Flowing);
+        world.accept(30);
+        let took = world.committed("b", 30);
+        assert!(took < AT_ONCE, "{took:?}");
+        world.kafka(|kafka| kafka.forbidden.clear());
+        world.committed("a", 60);
+        world.finish();
+        world.check();
+    }
+}
+
+#[test]
+fn one_stuck_partition_of_a_topic_holds_back_no_other_topic() {
+    for seed in 1..20 {
+        let mut world = scene(seed);
+        world.kafka(|kafka| kafka.stuck.extend(["a"]));
+        world.accept(30);
+        let took = world.committed("b", 10);
+        assert!(took < AT_ONCE, "{took:?}");
+        // The partitions of it that go on are no reason to send the stuck one's records with the others again.
+        world.until("the topic is known", |relay| {
+            mode_of(relay, "a") == Mode::Blocked
+        });
+        for round in 2..5 {
+            world.accept(30);
+            let took = world.committed("b", 10 * round);
+            assert!(took < AT_ONCE, "{took:?}");
+        }
+        world.kafka(|kafka| kafka.stuck.clear());
+        world.committed("a", 80);
+        world.finish();
+        world.check();
+    }
+}
+
+#[test]
+fn nobody_waits_while_a_topic_is_tried() {
+    let mut world = scene(1);
+    world.kafka(|kafka| {
+        kafka.forbidden.extend(["a"]);
+        kafka.tries_hang.extend(["a"]);
+    });
+    world.accept(30);
+    for round in 1..10 {
+        world.accept(30);
+        let took = world.committed("b", 10 * round);
+        assert!(took < AT_ONCE, "{took:?}");
+    }
+    // Nor while what tries it is on its way, and nothing is heard of it.
+    world.kafka(|kafka| {
+        kafka.tries_hang.clear();
+        kafka.forbidden.clear();
+        kafka.silent.extend(["a"]);
+    });
+    for round in 10..20 {
+        world.accept(30);
+        let took = world.committed("b", 10 * round);
+        assert!(took < AT_ONCE, "{took:?}");
+        world.relay().now += Duration::from_secs(7);
+    }
+    world.kafka(|kafka| kafka.silent.clear());
+    world.finish();
+    world.check();
+}
+
+#[test]
+fn s4_8_what_was_refused_is_known_also_when_nobody_knows_how_the_abort_ended() {
+    for seed in 1..20 {
+        let mut world = scene(seed);
+        world.kafka(|kafka| kafka.aborts_unknown = true);
+        world.accept(5);
+        world.numbers = 23;
+        world.accept_number(23);
+        // The others that were met before.
+        for number in 6..23 {
+            world.accept_number(number);
+        }
+        world.accept(5);
+        world.finish();
+        world.check();
+    }
+}
+
+#[test]
+fn a_transaction_that_can_not_begin_yet_is_begun_later() {
+    let mut world = scene(1);
+    world.accept(3);
+    world.kafka(|kafka| kafka.begins_again = 3);
+    world.finish();
+    assert_eq!(world.kafka.lock().unwrap().begins_again, 0);
+    world.check();
+}
+
+#[test]
+fn s5_5_what_is_open_at_the_end_is_committed_if_it_can_be() {
+    let mut world = scene(1);
+    world.accept(30);
+    world.until("it is under way", |relay| in_flight(relay) == 30);
+    assert_eq!(world.committed_now(), 0);
+    world.leave(Duration::from_secs(10));
+    assert_eq!(world.committed_now(), 30);
+    assert_eq!(world.relay().publisher.left().records, 0);
+}
+
+#[test]
+fn s5_5_what_is_not_done_in_time_is_aborted() {
+    let mut world = scene(1);
+    world.accept(30);
+    world.until("it is under way", |relay| in_flight(relay) == 30);
+    world.kafka(|kafka| kafka.silent.extend(["a", "b"]));
+    world.leave(Duration::from_millis(200));
+    assert_eq!(world.committed_now(), 0);
+    assert!(
+        world.kafka.lock().unwrap().aborted > 0,
+        "it was left to the coordinator"
+    );
+    goes_on_after(world);
+}
+
+#[test]
+fn s5_5_what_can_not_be_aborted_is_left_to_the_coordinator() {
+    let mut world = scene(1);
+    world.accept(30);
+    world.until("it is under way", |relay| in_flight(relay) == 30);
+    world.kafka(|kafka| kafka.down = true);
+    world.leave(Duration::from_millis(200));
+    assert_eq!(world.committed_now(), 0);
+    assert_eq!(world.kafka.lock().unwrap().aborted, 0);
+    goes_on_after(world);
+}
+
+fn in_flight(relay: &Relay) -> usize {
+    let status = relay.publisher.status();
+    status.lanes.iter().map(|lane| lane.in_flight).sum()
+}
+
+/// The next run publishes what the last one left, once.
+fn goes_on_after(mut world: World) {
+    world.heal();
+    world.kafka(|kafka| kafka.silent.clear());
+    world.restart(0);
+    world.finish();
+    world.check();
+}
