@@ -1,70 +1,28 @@
-//! `delivery = "exactly-once"`: a reader of committed messages sees each callback once, whatever was killed or frozen.
+//! `delivery = "exactly-once"`: a reader of committed messages sees each callback once, whatever was killed or frozen, and a
+//! topic that takes nothing holds back no other.
 //!
 //! `LIVEBRIDGE_TEST_KILLS` says how often the relay or the broker is killed (8 unless told; `./dev soak` asks for 30).
 
-use std::{collections::BTreeMap, time::Duration};
+mod exactly_once;
+
+use exactly_once::{DEADLINE, check, empty, post, relay};
+use rdkafka::{
+    ClientConfig,
+    admin::{AdminClient, AdminOptions},
+};
+use std::time::{Duration, Instant};
 use support::{
     callback,
     dice::Dice,
     kafka::Broker,
-    load::{Journal, Load, Plan},
-    oracle::{self, Findings},
-    reader,
-    relay::Relay,
+    load::{Load, Plan},
+    oracle, reader,
     topics::Topics,
     wait,
 };
 
-const DEADLINE: Duration = Duration::from_secs(120);
 /// `transaction.timeout.ms`, and what the coordinator takes to notice.
 const OVER_THE_TIMEOUT: Duration = Duration::from_secs(18);
-
-fn relay(broker: &Broker, topics: &Topics) -> Relay {
-    Relay::new(
-        env!("CARGO_BIN_EXE_livebridge"),
-        &broker.bootstrap(),
-        topics,
-    )
-    .set("delivery", "\"exactly-once\"")
-}
-
-/// Nothing missing, nothing twice.
-#[track_caller]
-fn check(broker: &Broker, topics: &Topics, journal: &Journal) -> Findings {
-    let names: Vec<_> = topics
-        .names()
-        .into_iter()
-        .filter(|name| *name != topics.of("checkpoint"))
-        .collect();
-    let messages = reader::read_committed(&broker.bootstrap(), &names);
-    let findings = oracle::check(journal, &messages).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(findings.duplicates, 0, "{findings:?}");
-    findings
-}
-
-/// Posts the callbacks of these numbers to a stream; each must be answered 200.
-#[track_caller]
-fn post(relay: &Relay, journal: &mut Journal, stream: &str, numbers: std::ops::Range<u64>) {
-    for number in numbers {
-        let body = callback::signed(&callback::recording(stream, number));
-        let answer = relay.post(&body);
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        let sent = journal.0.entry(stream.into()).or_default();
-        sent.push((number, true));
-    }
-}
-
-fn empty() -> Journal {
-    Journal(BTreeMap::new())
-}
-
-#[track_caller]
-fn wait_for_state(relay: &Relay, state: &str) {
-    wait::until(&format!("it is {state}"), DEADLINE, || {
-        let status = relay.status();
-        (status.pointer("/publisher/exactly_once/state")? == state).then_some(())
-    });
-}
 
 #[expect(clippy::disallowed_methods, reason = "a longer run is asked for there")]
 fn kills() -> u32 {
@@ -109,103 +67,6 @@ fn kills_of_relay_and_broker_lose_and_double_nothing() {
         "{} answered 200; {flow}; in Kafka: {findings:?}",
         journal.answered()
     );
-}
-
-#[test]
-fn of_twins_one_stands_down_and_its_own_records_are_published_once_it_is_adopted() {
-    let broker = Broker::shared();
-    let topics = Topics::create(broker, 2).with_checkpoint(broker);
-    let mut journal = empty();
-    let mut first = relay(broker, &topics);
-    first.start();
-    post(&first, &mut journal, "before", 1..50);
-    first.wait_until_settled(DEADLINE);
-    // Some that are in the copy, and not published when it is made, as like as not.
-    post(&first, &mut journal, "between", 1..20);
-    let mut twin = first.twin();
-    post(&first, &mut journal, "first", 1..30);
-    twin.start();
-    // The twin has seen the first one's run: so it takes over, and the first one stands down, as soon as it has something
-    // to publish and finds that it can't.
-    wait_for_state(&twin, "publishing");
-    post(&first, &mut journal, "first", 30..31);
-    wait_for_state(&first, "stood_down");
-    post(&twin, &mut journal, "twin", 1..40);
-    twin.wait_until_settled(DEADLINE);
-
-    let standing = |relay: &Relay| {
-        assert_eq!(relay.readyz(), Some(503));
-        let body = callback::signed(&callback::recording("late", 1));
-        assert_eq!(relay.post(&body).status, 503);
-        let metrics = relay.metrics();
-        assert_eq!(metrics.count("livebridge_stood_down", &[]), 1);
-        assert!(relay.log().contains("another relay publishes"));
-    };
-    standing(&first);
-    first.kill();
-    first.launch();
-    wait::until("its admin page", DEADLINE, || first.readyz());
-    wait_for_state(&first, "stood_down");
-    standing(&first);
-    // It doesn't fence back.
-    post(&twin, &mut journal, "twin", 40..60);
-    twin.wait_until_settled(DEADLINE);
-    assert_eq!(twin.metrics().count("livebridge_stood_down", &[]), 0);
-
-    first.kill();
-    let said = first.command(&["spool", "adopt"]);
-    eprintln!("{said}");
-    first.start();
-    first.wait_until_settled(DEADLINE);
-    post(&first, &mut journal, "adopted", 1..10);
-    first.wait_until_settled(DEADLINE);
-    twin.wait_until_settled(DEADLINE);
-    wait_for_state(&twin, "publishing");
-    let findings = check(broker, &topics, &journal);
-    eprintln!(
-        "{} answered 200; in Kafka: {findings:?}",
-        journal.answered()
-    );
-}
-
-#[test]
-fn a_restored_copy_that_took_callbacks_while_kafka_was_down_publishes_them_once() {
-    let broker = Broker::started();
-    let topics = Topics::create(&broker, 2).with_checkpoint(&broker);
-    let mut journal = empty();
-    let mut before = relay(&broker, &topics);
-    before.start();
-    post(&before, &mut journal, "before", 1..30);
-    let mut restored = before.twin();
-    post(&before, &mut journal, "after the copy", 1..60);
-    before.wait_until_settled(DEADLINE);
-    before.kill();
-
-    broker.kill();
-    restored.start();
-    post(&restored, &mut journal, "while Kafka was down", 1..80);
-    // Killed once before Kafka is back, and once after its claim.
-    restored.kill();
-    restored.start();
-    post(&restored, &mut journal, "while Kafka was down", 80..90);
-    broker.start();
-    wait_for_state(&restored, "publishing");
-    restored.kill();
-    restored.start();
-    post(&restored, &mut journal, "Kafka is back", 1..20);
-    restored.wait_until_settled(DEADLINE);
-    let findings = check(&broker, &topics, &journal);
-    eprintln!(
-        "{} answered 200; in Kafka: {findings:?}",
-        journal.answered()
-    );
-
-    // The line that it was copied from knows nothing of it, so it is this one that stands down.
-    before.launch();
-    wait::until("its admin page", DEADLINE, || before.readyz());
-    wait_for_state(&before, "stood_down");
-    let findings = check(&broker, &topics, &journal);
-    assert_eq!(findings.callbacks, journal.answered());
 }
 
 #[test]
@@ -298,4 +159,82 @@ fn a_missing_topic_and_a_record_that_is_never_taken_hold_back_nobody_else() {
     relay.wait_until_settled(DEADLINE);
     let streams = reader::read_committed(&broker.bootstrap(), &[topics.of("stream")]);
     assert_eq!(streams.len(), 1);
+}
+
+/// As an operator does.
+fn delete(broker: &Broker, topic: &str) {
+    let admin: AdminClient<_> = ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .create()
+        .expect("a client");
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let deleted = runtime
+        .expect("a runtime")
+        .block_on(admin.delete_topics(&[topic], &AdminOptions::new()));
+    assert_eq!(deleted.expect("the broker answers"), [Ok(topic.into())]);
+}
+
+#[test]
+fn a_topic_deleted_in_the_middle_of_a_run_holds_back_nobody_else() {
+    let broker = Broker::shared();
+    let topics = Topics::create(broker, 2).with_checkpoint(broker);
+    let mut relay = relay(broker, &topics);
+    relay.start();
+    let mut journal = empty();
+    let started = |number: u64| {
+        let time = 1_750_000_000 + number;
+        let event = format!(r#"{{"event_type":1,"stream_id":"s","event_time":{time}}}"#);
+        assert_eq!(relay.post(&callback::signed(&event)).status, 200);
+    };
+    started(1);
+    post(&relay, &mut journal, "recordings", 1..20);
+    wait::until("all is settled", DEADLINE, || {
+        (relay.metrics().flow().pending == 0).then_some(())
+    });
+    delete(broker, topics.of("stream"));
+    let begin = Instant::now();
+    started(2);
+    post(&relay, &mut journal, "recordings", 20..60);
+    wait::until("the others are settled", DEADLINE, || {
+        (relay.metrics().flow().pending == 1).then_some(())
+    });
+    eprintln!("the others went on after {:?}", begin.elapsed());
+    // Not once only.
+    let begin = Instant::now();
+    for number in 3..6 {
+        started(number);
+        post(
+            &relay,
+            &mut journal,
+            "recordings",
+            20 * number..20 * number + 20,
+        );
+        let left = i64::try_from(number).expect("few") - 1;
+        wait::until("the others are settled again", DEADLINE, || {
+            (relay.metrics().flow().pending == left).then_some(())
+        });
+    }
+    eprintln!("and then took {:?} three times", begin.elapsed());
+    let blocked = format!("topic=\"{}\"", topics.of("stream"));
+    wait::until("the topic is shown as blocked", DEADLINE, || {
+        (relay
+            .metrics()
+            .count("livebridge_topic_blocked", &[&blocked])
+            == 1)
+            .then_some(())
+    });
+    broker.create_topics(&[topics.of("stream")], 2, &[]);
+    relay.wait_until_settled(DEADLINE);
+    let messages = reader::read_committed(&broker.bootstrap(), &[topics.of("recording")]);
+    let findings = oracle::check(&journal, &messages).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(
+        (findings.callbacks, findings.duplicates),
+        (journal.answered(), 0)
+    );
+    let streams = reader::read_committed(&broker.bootstrap(), &[topics.of("stream")]);
+    let times: Vec<_> = streams
+        .iter()
+        .map(|m| m.json()["event_time"].as_u64().expect("a number"))
+        .collect();
+    assert_eq!(times, (2..6).map(|n| 1_750_000_000 + n).collect::<Vec<_>>());
 }
