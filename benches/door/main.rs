@@ -61,6 +61,8 @@ struct Bench {
     broker: Broker,
     topics: Topics,
     relay: Relay,
+    /// Of relays, beside the usual ones.
+    settings: Vec<(String, String)>,
     bare: Bare,
     time: Duration,
     rounds: usize,
@@ -76,19 +78,19 @@ impl Bench {
         };
         let broker = Broker::for_load();
         let topics = Topics::create(&broker, 6);
-        let binary = env!("CARGO_BIN_EXE_livebridge");
-        let mut relay = Relay::new(binary, &broker.bootstrap(), &topics)
-            .set("spool.segment_bytes", "\"64MiB\"");
-        for setting in arguments.iter().skip_while(|a| *a != "--set").skip(1) {
-            let (key, value) = setting.split_once('=').expect("--set key=value");
-            relay = relay.set(key, value);
-        }
+        let set = arguments.iter().skip_while(|a| *a != "--set").skip(1);
+        let settings: Vec<_> = set
+            .map(|setting| setting.split_once('=').expect("--set key=value"))
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        let mut relay = made(&broker, &topics, &settings);
         relay.start();
         println!("memory at rest: {} MiB", relay.memory() >> 20);
         Self {
             broker,
             topics,
             relay,
+            settings,
             bare: Bare::start(),
             time: Duration::from_secs(number("--seconds", 5)),
             rounds: usize::try_from(number("--rounds", 3)).unwrap_or(3),
@@ -165,36 +167,61 @@ impl Bench {
         self.relay.wait_until_settled(SETTLE);
     }
 
-    /// What gathered while Kafka was away, against the client library alone.
+    /// What gathered while Kafka was away, against the client library alone: at least once, and exactly once.
     fn backlog(&mut self) {
         println!("\nbacklog                       messages/s");
         let topic = self.topics.of("recording").to_owned();
-        let mut alone = Vec::new();
-        let mut drained = Vec::new();
+        let topics = self.topics.clone().with_checkpoint(&self.broker);
+        let mut once =
+            made(&self.broker, &topics, &self.settings).set("delivery", "\"exactly-once\"");
+        let [mut alone, mut drained, mut drained_once] = [const { Vec::new() }; 3];
         for _ in 0..self.rounds {
             alone.push(producer::rate(&self.broker.bootstrap(), &topic, MESSAGES));
-            self.broker.freeze();
-            generator::run(&self.relay.address(), CONNECTIONS[0], BACKLOG);
-            let pending = self.relay.metrics().flow().pending;
-            let memory = self.relay.memory() >> 20;
-            self.relay.kill();
-            self.broker.thaw();
-            self.broker.wait_until_up();
-            let begin = Instant::now();
-            self.relay.start();
-            let ready = begin.elapsed();
-            self.relay.wait_until_settled(SETTLE);
-            drained.push(pending as f64 / begin.elapsed().as_secs_f64());
-            println!(
-                "  {pending} records waited; {memory} MiB; ready {ready:.0?} after a kill -9, {} MiB",
-                self.relay.memory() >> 20
-            );
+            drained.push(gather_and_drain(&self.broker, &mut self.relay));
+            once.start();
+            drained_once.push(gather_and_drain(&self.broker, &mut once));
+            once.kill();
         }
-        let (alone, drained) = (median(&mut alone), median(&mut drained));
+        let alone = median(&mut alone);
         println!("the producer alone            {alone:>10.0}");
-        println!("livebridge, from its start    {drained:>10.0}");
-        println!("ratio                         {:>10.2}", drained / alone);
+        for (name, drained) in [
+            ("at least once", median(&mut drained)),
+            ("exactly once", median(&mut drained_once)),
+        ] {
+            println!("livebridge, {name:<13}     {drained:>10.0}");
+            println!("ratio                         {:>10.2}", drained / alone);
+        }
     }
+}
+
+fn made(broker: &Broker, topics: &Topics, settings: &[(String, String)]) -> Relay {
+    let binary = env!("CARGO_BIN_EXE_livebridge");
+    let relay =
+        Relay::new(binary, &broker.bootstrap(), topics).set("spool.segment_bytes", "\"64MiB\"");
+    settings
+        .iter()
+        .fold(relay, |relay, (key, value)| relay.set(key, value))
+}
+
+/// Callbacks gather while the broker is away; from the relay's start after a kill -9 to the last ack, a second.
+fn gather_and_drain(broker: &Broker, relay: &mut Relay) -> f64 {
+    broker.freeze();
+    generator::run(&relay.address(), CONNECTIONS[0], BACKLOG);
+    let pending = relay.metrics().flow().pending;
+    let memory = relay.memory() >> 20;
+    relay.kill();
+    broker.thaw();
+    broker.wait_until_up();
+    let begin = Instant::now();
+    relay.start();
+    let ready = begin.elapsed();
+    relay.wait_until_settled(SETTLE);
+    let rate = pending as f64 / begin.elapsed().as_secs_f64();
+    println!(
+        "  {pending} records waited; {memory} MiB; ready {ready:.0?} after a kill -9, {} MiB; {rate:.0}/s",
+        relay.memory() >> 20
+    );
+    rate
 }
 
 fn median(figures: &mut [f64]) -> f64 {
