@@ -3,7 +3,7 @@
 
 use super::{Failure, Outcome, settings::print};
 use crate::callback::{
-    event::{asyncapi, schema, schema_all},
+    event::{asyncapi, schema, schema_all, structured_schema},
     names::{EventName, Family},
 };
 use std::collections::BTreeMap;
@@ -13,10 +13,14 @@ use std::collections::BTreeMap;
 #[command(after_help = "Examples:\n  \
                         livebridge schema recording.file\n  \
                         livebridge schema > events.schema.json\n  \
+                        livebridge schema recording.file --structured    as with kafka.cloudevents = \"structured\"\n  \
                         livebridge schema --asyncapi > asyncapi.json")]
 pub(super) struct Args {
     /// An event name, such as recording.file [default: all].
     event: Option<String>,
+    /// Of the whole CloudEvent, as it is the value with kafka.cloudevents = "structured".
+    #[arg(long, requires = "event")]
+    structured: bool,
     /// The AsyncAPI 3.0 document of all topics, with their default names.
     #[arg(long, conflicts_with = "event")]
     asyncapi: bool,
@@ -26,6 +30,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let document = match &args.event {
         _ if args.asyncapi => asyncapi(&topics()),
         None => schema_all(),
+        Some(name) if args.structured => structured_schema(event(name)?),
         Some(name) => schema(event(name)?),
     };
     let text = serde_json::to_string_pretty(&document).map_err(Failure::failed)?;

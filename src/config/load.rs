@@ -1,8 +1,8 @@
 //! Puts the [`Config`] together, setting by setting, and gathers every fault on the way.
 
 use super::{
-    Ack, Cidr, Config, Dedup, Delivery, Drain, Faults, Flags, Http, Kafka, Limits, Log, LogFormat,
-    Payload, Rejects, Spool, Surroundings, TlsFiles, Topics, kafka,
+    Ack, Cidr, CloudEvents, Config, Dedup, Delivery, Drain, Faults, Flags, Http, Kafka, Limits,
+    Log, LogFormat, Payload, Rejects, Spool, Surroundings, TlsFiles, Topics, kafka,
     keys::read_limited,
     layers::Layers,
     reference as r, relations,
@@ -85,6 +85,13 @@ fn assemble(mut layers: Layers<'_>, surroundings: &Surroundings<'_>) -> Result<L
         payload: l.value(
             &r::PAYLOAD,
             word(&[("typed", Payload::Typed), ("raw", Payload::Raw)]),
+        ),
+        cloudevents: l.value(
+            &r::CLOUDEVENTS,
+            word(&[
+                ("binary", CloudEvents::Binary),
+                ("structured", CloudEvents::Structured),
+            ]),
         ),
         redact: l
             .list(&r::REDACT)

@@ -64,6 +64,8 @@ pub struct Config {
     pub topics: Topics,
     /// `payload`.
     pub payload: Payload,
+    /// `kafka.cloudevents`.
+    pub cloudevents: CloudEvents,
     /// `redact`: query parameters of `stream_param` or top-level fields whose value becomes `***`.
     pub redact: Vec<String>,
     /// Format and filter of the log.
@@ -259,6 +261,15 @@ pub enum Payload {
     Typed,
     /// The bytes as received, the value of `sign` blanked.
     Raw,
+}
+
+/// `kafka.cloudevents`: how a message carries the attributes of its CloudEvent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloudEvents {
+    /// In headers; the value is the event alone.
+    Binary,
+    /// In the value, which is a JSON document around the event.
+    Structured,
 }
 
 /// `log.*`.

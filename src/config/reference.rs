@@ -94,6 +94,7 @@ settings! {
     DRAIN_REQUESTS = file_only("drain.requests", "5s", "then: for requests under way, 0s to 1h");
     DRAIN_PUBLISH = file_only("drain.publish", "10s", "then: for the publisher to empty the spool, 0s to 1h");
     PAYLOAD = file_only("payload", "typed", "typed, or raw: the bytes as received with the value of sign blanked");
+    CLOUDEVENTS = file_only("kafka.cloudevents", "binary", "binary: a CloudEvent's attributes are headers, the value is the event; structured: the value is a JSON document with the attributes and, as data, the event");
     REDACT = file_only("redact", "[\"txSecret\"]", "query parameters in stream_param, to_url and source_urls, or top-level fields, whose value becomes *** in typed events and quarantine copies; the message's key and ce_subject keep the stream id even if its field is named here, and payload = \"raw\" redacts nothing");
     ACK_TIMEOUT = file_only("kafka.ack_timeout", "4s", "how long a callback may wait for the brokers' ack with ack = \"kafka\", in place of http.answer_timeout, 1ms to 1h");
     TOPIC_QUARANTINE = file_only("topics.quarantine", "live.quarantine", "where copies of quarantined callbacks go, or off: no copies");

@@ -4,6 +4,7 @@
 
 mod blank;
 mod headers;
+mod structured;
 
 use crate::{
     callback::{
@@ -11,7 +12,7 @@ use crate::{
         json::{Document, Malformed},
         names::{EventName, Family},
     },
-    config::{Config, Payload, Topics},
+    config::{CloudEvents, Config, Payload, Topics},
     spool::{Reason, Record},
 };
 use blank::blanked;
@@ -42,9 +43,9 @@ pub struct Message {
     pub topic: Arc<str>,
     /// The stream id in UTF-8; none if the callback names none.
     pub key: Option<Vec<u8>>,
-    /// CloudEvents 1.0, binary mode, and our own.
+    /// CloudEvents 1.0, and our own.
     pub headers: Vec<Header>,
-    /// JSON.
+    /// JSON: the event, or in structured mode the whole CloudEvent.
     pub payload: Vec<u8>,
 }
 
@@ -56,10 +57,11 @@ impl Message {
     }
 }
 
-/// How records become messages: `payload`, `redact` and `topics` of the settings.
+/// How records become messages: `payload`, `kafka.cloudevents`, `redact` and `topics` of the settings.
 #[derive(Debug, Clone)]
 pub struct Rendering {
     payload: Payload,
+    cloudevents: CloudEvents,
     redact: Arc<[String]>,
     topics: BTreeMap<Family, Arc<str>>,
     quarantine: Option<Arc<str>>,
@@ -80,18 +82,28 @@ impl Rendering {
     /// After the settings.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self::of(config.payload, &config.redact, &config.topics)
+        Self::of(config.payload, &config.redact, &config.topics).in_mode(config.cloudevents)
     }
 
-    /// After these settings alone.
+    /// After these settings alone, in binary mode.
     #[must_use]
     pub fn of(payload: Payload, redact: &[String], topics: &Topics) -> Self {
         let named = |(&family, topic): (&Family, &String)| (family, topic.as_str().into());
         Self {
             payload,
+            cloudevents: CloudEvents::Binary,
             redact: redact.into(),
             topics: topics.families.iter().map(named).collect(),
             quarantine: topics.quarantine.as_deref().map(Into::into),
+        }
+    }
+
+    /// The same in this mode. Copies for the quarantine topic stay in binary mode: they may be cut, and then are no JSON.
+    #[must_use]
+    pub fn in_mode(self, cloudevents: CloudEvents) -> Self {
+        Self {
+            cloudevents,
+            ..self
         }
     }
 
@@ -130,6 +142,10 @@ impl Rendering {
                 serde_json::to_vec(&event)?
             }
             Payload::Raw => blanked(&document, &[]),
+        };
+        let (headers, payload) = match self.cloudevents {
+            CloudEvents::Binary => (headers, payload),
+            CloudEvents::Structured => structured::of(headers, &payload)?,
         };
         Ok(Message {
             topic: Arc::clone(topic),

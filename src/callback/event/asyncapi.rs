@@ -46,7 +46,7 @@ pub fn asyncapi(topics: &BTreeMap<Family, String>) -> Value {
         "info": {
             "title": "livebridge",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Live-streaming callbacks as typed events. CloudEvents 1.0 in Kafka's binary mode. At least once, with one and the same ce_id; in order per topic and stream.",
+            "description": "Live-streaming callbacks as typed events. CloudEvents 1.0 in Kafka's binary mode; with kafka.cloudevents = \"structured\" the value is the CloudEvent as JSON, whose data is the payload described here. At least once, with one and the same ce_id; in order per topic and stream.",
         },
         "defaultContentType": "application/json",
         "channels": channels,

@@ -36,6 +36,7 @@ mod samples;
 mod schema;
 mod screenshot;
 mod stream;
+mod structured;
 mod time;
 mod untypable;
 
@@ -55,6 +56,7 @@ pub use samples::sample;
 pub use schema::{schema, schema_all};
 pub use screenshot::*;
 pub use stream::*;
+pub use structured::structured_schema;
 pub use time::EventTime;
 pub use untypable::Untypable;
 

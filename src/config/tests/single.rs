@@ -255,6 +255,13 @@ pub(super) const SINGLE: &[(&str, &str, Look, &str, &str)] = &[
     ),
     ("payload", "\"raw\"", |c| debug(&c.payload), "Typed", "Raw"),
     (
+        "kafka.cloudevents",
+        "\"structured\"",
+        |c| debug(&c.cloudevents),
+        "Binary",
+        "Structured",
+    ),
+    (
         "redact",
         "[\"a\", \"b\"]",
         |c| debug(&c.redact),

@@ -223,3 +223,135 @@ fn a_body_that_can_not_be_read_is_not_copied() {
             .starts_with("the body is not JSON")
     );
 }
+
+fn structured(payload: Payload, record: &Record) -> Message {
+    let rendering = rendering(payload).in_mode(CloudEvents::Structured);
+    let topic = rendering.topic(Family::Recording).unwrap();
+    rendering.message(record, topic).unwrap()
+}
+
+#[test]
+fn in_structured_mode_the_value_is_the_whole_cloud_event_and_key_and_trace_stay_beside_it() {
+    let body = r#"{"event_type":100,"stream_id":"s\"1","end_time":1749999000,"big":12345678901234567890,"x":1e2,"t":1749999400,"sign":"x"}"#;
+    let message = structured(Payload::Typed, &record(body));
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    assert_eq!(
+        payload(&message),
+        format!(
+            r#"{{"specversion":"1.0","id":"abababababababababababababababab","source":"/callbacks/tencent","type":"com.tencent.css.recording.file","subject":"s\"1","time":"2025-06-15T14:50:00Z","receivedtime":"2025-06-15T15:06:40.999Z","expiredby":600,"traceparent":"{trace}","datacontenttype":"application/json","data":{{"event_type":100,"stream_id":"s\"1","end_time":1749999000,"big":12345678901234567890,"x":1e2}}}}"#
+        )
+    );
+    assert_eq!(message.key.as_deref(), Some(br#"s"1"#.as_slice()));
+    let names: Vec<_> = message.headers.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["traceparent", "content-type"]);
+    assert_eq!(header(&message, "traceparent"), Some(trace));
+    assert_eq!(
+        header(&message, "content-type"),
+        Some("application/cloudevents+json; charset=UTF-8")
+    );
+}
+
+#[test]
+fn in_structured_mode_attributes_are_named_by_the_rules_and_have_the_same_values() {
+    let body = r#"{"event_type":100,"stream_id":"s1","t":1749999400}"#;
+    let binary = message(Payload::Typed, body);
+    let value = structured(Payload::Typed, &record(body));
+    let event: serde_json::Value = serde_json::from_slice(&value.payload).unwrap();
+    let members = event.as_object().unwrap();
+    for name in members.keys() {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        assert!(name.chars().all(allowed) && name.len() <= 20, "{name}");
+    }
+    for (name, value) in binary.headers {
+        if let Some(attribute) = name.strip_prefix("ce_") {
+            let text = std::str::from_utf8(&value).unwrap();
+            let found = &members[attribute];
+            let same = found.as_str() == Some(text) || found.to_string() == text;
+            assert!(same, "{name}: {found} is not {text}");
+        }
+    }
+    let data = serde_json::from_slice::<serde_json::Value>(&binary.payload).unwrap();
+    assert_eq!(members["data"], data);
+}
+
+#[test]
+fn in_structured_mode_a_raw_body_is_embedded_byte_for_byte_and_lateness_fits_32_bits() {
+    let body = "{ \"event_type\" : 100,\r\n\"sign\":\"40994cf0\", \"t\":1}";
+    let message = structured(Payload::Raw, &record(body));
+    let data = "\"data\":{ \"event_type\" : 100,\r\n\"sign\":\"\", \"t\":1}}";
+    assert!(payload(&message).ends_with(data), "{}", payload(&message));
+    let mut late = record(body);
+    late.envelope.received_at = Millis(9_000_000_000_000);
+    let message = structured(Payload::Raw, &late);
+    let event: serde_json::Value = serde_json::from_slice(&message.payload).unwrap();
+    assert_eq!(event["expiredby"], i32::MAX);
+}
+
+#[test]
+fn a_structured_message_of_the_largest_body_fits_what_the_client_may_send() {
+    let limit = 960 << 10;
+    let stream = "s".repeat(200);
+    let filler = "x".repeat(limit - 250);
+    let body = format!(r#"{{"event_type":100,"stream_id":"{stream}","a":"{filler}"}}"#);
+    assert!(body.len() <= limit);
+    for mode in [CloudEvents::Binary, CloudEvents::Structured] {
+        let rendering = rendering(Payload::Typed).in_mode(mode);
+        let topic = rendering.topic(Family::Recording).unwrap();
+        let message = rendering.message(&record(&body), topic).unwrap();
+        let headers = message.headers.iter();
+        let headers: usize = headers
+            .map(|(name, value)| name.len() + value.len() + 10)
+            .sum();
+        let size = message.payload.len() + headers + message.key.map_or(0, |key| key.len());
+        let most = crate::publish::properties::message_max_bytes(limit);
+        assert!(size < most, "{mode:?}: {size} of {most}");
+    }
+}
+
+#[test]
+fn a_copy_for_the_quarantine_stays_in_binary_mode() {
+    let reason = Reason {
+        label: "untypable",
+        detail: String::new(),
+        topic: "live.recording".into(),
+    };
+    let rendering = rendering(Payload::Typed).in_mode(CloudEvents::Structured);
+    let record = record(r#"{"event_type":100,"duration":[]}"#);
+    let copy = rendering.quarantine_copy(&record, &reason, 10).unwrap();
+    assert_eq!(header(&copy, "content-type"), Some("application/json"));
+    assert!(header(&copy, "ce_id").is_some() && payload(&copy).len() <= 10);
+}
+
+#[test]
+fn a_top_level_field_such_as_the_users_address_is_redacted_by_its_name() {
+    let topics = Topics {
+        families: BTreeMap::from([(Family::Stream, "live.stream".to_owned())]),
+        quarantine: Some("live.quarantine".into()),
+        checkpoint: "live.checkpoint".into(),
+    };
+    let redact = ["txSecret".to_owned(), "user_ip".to_owned()];
+    let body = r#"{"event_type":1,"stream_id":"s1","user_ip":"192.0.2.7","stream_param":"txSecret=a&b=1"}"#;
+    for mode in [CloudEvents::Binary, CloudEvents::Structured] {
+        let rendering = Rendering::of(Payload::Typed, &redact, &topics).in_mode(mode);
+        let topic = rendering.topic(Family::Stream).unwrap();
+        let mut stream = record(body);
+        stream.envelope.family = Family::Stream;
+        let message = rendering.message(&stream, topic).unwrap();
+        let text = payload(&message);
+        assert!(
+            !text.contains("192.0.2.7") && text.contains(r#""user_ip":"***""#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#""stream_param":"txSecret=***&b=1""#),
+            "{text}"
+        );
+        let reason = Reason {
+            label: "untypable",
+            detail: String::new(),
+            topic: "live.stream".into(),
+        };
+        let copy = rendering.quarantine_copy(&stream, &reason, 10_000).unwrap();
+        assert!(!payload(&copy).contains("192.0.2.7"), "{}", payload(&copy));
+    }
+}
