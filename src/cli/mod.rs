@@ -1,5 +1,6 @@
 //! The commands: one file each. Arguments and settings in, text and an exit code out.
 
+mod audit;
 mod check;
 mod cluster;
 pub mod demo;
@@ -64,6 +65,7 @@ enum Command {
     Spool(spool::Args),
     Drain(drain::Args),
     Replay(replay::Args),
+    Audit(audit::Args),
     Quarantine(quarantine::Args),
     Tail(tail::Args),
     Prove(prove::Args),
@@ -126,6 +128,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Spool(args) => spool::run(&args),
         Command::Drain(args) => drain::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Quarantine(args) => quarantine::run(&args),
         Command::Tail(args) => tail::run(&args),
         Command::Prove(args) => prove::run(&args),

@@ -16,6 +16,7 @@
 pub mod again;
 mod alone;
 mod aside;
+pub mod audit;
 pub mod broker;
 pub mod classify;
 pub mod client_log;
