@@ -238,7 +238,7 @@ fn in_structured_mode_the_value_is_the_whole_cloud_event_and_key_and_trace_stay_
     assert_eq!(
         payload(&message),
         format!(
-            r#"{{"specversion":"1.0","id":"abababababababababababababababab","source":"/callbacks/tencent","type":"com.tencent.css.recording.file","subject":"s\"1","time":"2025-06-15T14:50:00Z","receivedtime":"2025-06-15T15:06:40.999Z","expiredby":600,"traceparent":"{trace}","datacontenttype":"application/json","data":{{"event_type":100,"stream_id":"s\"1","end_time":1749999000,"big":12345678901234567890,"x":1e2}}}}"#
+            r#"{{"specversion":"1.0","id":"abababababababababababababababab","source":"/callbacks/tencent","type":"com.tencent.css.recording.file","subject":"s\"1","time":"2025-06-15T14:50:00.000Z","receivedtime":"2025-06-15T15:06:40.999Z","expiredby":600,"traceparent":"{trace}","datacontenttype":"application/json","data":{{"event_type":100,"stream_id":"s\"1","end_time":1749999000,"big":12345678901234567890,"x":1e2}}}}"#
         )
     );
     assert_eq!(message.key.as_deref(), Some(br#"s"1"#.as_slice()));
