@@ -28,6 +28,8 @@ mod lineage;
 mod load;
 mod log_outlet;
 pub mod look;
+#[doc(hidden)]
+pub mod measured;
 mod metrics;
 mod opened;
 pub mod outlet;
