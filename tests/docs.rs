@@ -24,7 +24,10 @@ const BINARY: &str = env!("CARGO_BIN_EXE_livebridge");
 fn pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(ROOT);
     let docs = fs::read_dir(root.join("docs")).expect("docs/");
-    let mut paths: Vec<_> = docs.map(|entry| entry.expect("an entry").path()).collect();
+    let paths = docs.map(|entry| entry.expect("an entry").path());
+    let mut paths: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|kind| kind == "md"))
+        .collect();
     paths.push(root.join("README.md"));
     paths.sort();
     let read = |path: PathBuf| {
