@@ -28,7 +28,7 @@ use support::{
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_livebridge");
-const SETTLE: Duration = Duration::from_secs(120);
+const SETTLE: Duration = Duration::from_secs(300);
 const PARTITIONS: i32 = 2;
 
 /// What the audit said.
