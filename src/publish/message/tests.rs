@@ -266,7 +266,8 @@ fn in_structured_mode_attributes_are_named_by_the_rules_and_have_the_same_values
         if let Some(attribute) = name.strip_prefix("ce_") {
             let text = std::str::from_utf8(&value).unwrap();
             let found = &members[attribute];
-            let same = found.as_str() == Some(text) || found.to_string() == text;
+            let number = found.as_i64().map(|number| number.to_string());
+            let same = found.as_str() == Some(text) || number.as_deref() == Some(text);
             assert!(same, "{name}: {found} is not {text}");
         }
     }
