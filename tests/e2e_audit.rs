@@ -31,6 +31,9 @@ const BINARY: &str = env!("CARGO_BIN_EXE_livebridge");
 const SETTLE: Duration = Duration::from_secs(300);
 const PARTITIONS: i32 = 2;
 
+/// Kind, number, partition, offset, detail.
+type Found = (String, u64, Option<i64>, Option<i64>, String);
+
 /// What the audit said.
 struct Seen {
     code: i32,
@@ -47,7 +50,7 @@ impl Seen {
 
     /// Kind, number, partition and offset of each finding, and what is said besides.
     #[track_caller]
-    fn findings(&self) -> Vec<(String, u64, Option<i64>, Option<i64>, String)> {
+    fn findings(&self) -> Vec<Found> {
         let json = self.json();
         let findings = json["findings"].as_array().unwrap().iter();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
