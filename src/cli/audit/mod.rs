@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::SystemClock,
-    config::{Ack, Config, Delivery},
+    config::{Config, Delivery},
     publish::{
         Settings,
         audit::{self, Kind, Report, Retention, With},
@@ -65,11 +65,6 @@ pub(super) fn run(args: &Args) -> Outcome {
         ));
     }
     let config = args.link.settings()?;
-    if config.ack == Ack::Kafka {
-        return Err(Failure::Failed(
-            "with ack = \"kafka\" there is no spool to compare the topics with".into(),
-        ));
-    }
     log::start(&config.log);
     let mut progress = Progress::new("read", "records and messages");
     let report = compare(&config, &selection, args, &mut progress);
