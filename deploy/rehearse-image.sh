@@ -30,5 +30,6 @@ if ! buildah inspect --type image "$builder" >/dev/null 2>&1; then
     buildah rm "$container" >/dev/null
 fi
 echo "image: building" >&2
-buildah bud --quiet --pull-never --network host --build-arg "BUILD_IMAGE=$builder" \
+# In Docker's format, as docker build makes it: the other one has no HEALTHCHECK.
+buildah bud --quiet --format docker --pull-never --network host --build-arg "BUILD_IMAGE=$builder" \
     -f deploy/Dockerfile -t "$name" .

@@ -81,6 +81,8 @@ impl Drop for Container {
 fn podman() -> Command {
     let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/image");
     let mut podman = Command::new("podman");
+    // There is no systemd to run health checks on time; this test runs them.
+    podman.env("DISABLE_HC_SYSTEMD", "true");
     podman.args(["--runtime", "runc", "--cgroup-manager", "cgroupfs"]);
     podman.args(["--storage-driver", "vfs", "--root"]);
     podman
@@ -127,6 +129,10 @@ fn a_callback_goes_in_and_comes_out_of_kafka_as_any_user() {
             text.contains("livebridge_published_total{topic=\"live.recording\"} 1")
                 .then_some(())
         });
+        // What a container engine asks from time to time, and what a person may.
+        said(podman().args(["healthcheck", "run", &container.name]));
+        let healthy = said(podman().args(["exec", &container.name, "livebridge", "health"]));
+        assert_eq!(healthy, "ready\n");
         // Commands run in it, too, without a shell.
         let listed = said(podman().args(["exec", &container.name, "livebridge", "spool", "ls"]));
         assert!(listed.contains("recording"), "{listed}");

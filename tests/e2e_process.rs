@@ -1,11 +1,15 @@
 //! The relay as a process: how it ends when asked, and what it refuses to start beside.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 use support::{
     callback::{recording, signed},
     kafka::Broker,
     reader,
     relay::Relay,
+    tools::text,
     topics::Topics,
     wait,
 };
@@ -131,4 +135,33 @@ fn a_part_that_ends_by_itself_ends_the_process_in_order_with_exit_1() {
     assert_eq!(status.code(), Some(1), "{}", relay.log());
     assert!(relay.log().contains("quarantine"), "{}", relay.log());
     assert!(!relay.log().contains("panicked"), "{}", relay.log());
+}
+
+#[test]
+fn health_says_by_its_exit_code_how_a_relay_is() {
+    let mut relay = relay(NOWHERE, &Topics::named()).set("drain.delay", "\"5s\"");
+    relay.start();
+    let admin = relay.admin_address();
+    let health = |more: &[&str]| {
+        let mut health = Command::new(env!("CARGO_BIN_EXE_livebridge"));
+        health.args(["health", "--admin-listen", &admin]).args(more);
+        let output = health.output().expect("the binary runs");
+        (output.status.code(), text(&output))
+    };
+    assert_eq!(health(&[]), (Some(0), "ready\n".into()));
+    assert_eq!(health(&["--live"]), (Some(0), "ok\n".into()));
+    relay.terminate();
+    let why = "livebridge: not ready: draining (HTTP 503)\n";
+    wait::until("it drains", Duration::from_secs(5), || {
+        (health(&[]) == (Some(1), why.into())).then_some(())
+    });
+    assert_eq!(health(&["--live"]).0, Some(0), "nobody need restart it");
+    assert_eq!(relay.wait_for_exit(DRAIN).code(), Some(0));
+    let (code, said) = health(&["--live"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains(&format!("no answer from http://{admin}/livez")),
+        "{said}"
+    );
+    assert_eq!(health(&["--config", "nowhere.toml"]).0, Some(64));
 }

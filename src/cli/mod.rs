@@ -5,6 +5,7 @@ mod check;
 mod cluster;
 pub mod demo;
 mod drain;
+mod health;
 pub mod log;
 mod moment;
 mod output;
@@ -56,6 +57,7 @@ enum Command {
     Serve(Serve),
     Demo(demo::Args),
     Check(check::Args),
+    Health(health::Args),
     Topics(topics::Args),
     Send(send::Args),
     Sign(sign::Args),
@@ -119,6 +121,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(args) => serve(&args),
         Command::Demo(args) => demo::run(&args).map_err(Failure::failed),
         Command::Check(args) => check::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::Send(args) => send::run(&args),
         Command::Sign(args) => sign::run(&args),
