@@ -3,6 +3,7 @@
 //! [`Writer::commit`] is one step and can be driven by hand; the thread is a loop around it. While one sync runs, callbacks
 //! queue up, and the next batch takes them all: a lone callback waits for nothing, a crowd shares a sync.
 
+mod crowd;
 mod flush;
 
 use super::{
@@ -22,7 +23,8 @@ use crate::{
     clock::{Clock, Millis},
     metrics::Callbacks,
 };
-use std::{io, sync::Arc, thread};
+use crowd::Crowd;
+use std::{io, sync::Arc, time::Instant};
 use tokio::sync::mpsc;
 
 /// Records in a batch.
@@ -269,25 +271,16 @@ pub(in crate::spool) fn run(
     clock: &dyn Clock,
 ) -> io::Result<()> {
     let mut batch = Vec::with_capacity(BATCH_RECORDS);
-    let mut crowd = false;
+    let mut crowd = Crowd::default();
     while queue.blocking_recv_many(&mut batch, BATCH_RECORDS) > 0 {
-        if crowd {
-            gather(&mut queue, &mut batch);
-        }
-        crowd = batch.len() > 1;
+        crowd.gather(&mut queue, &mut batch);
+        let (size, begin) = (batch.len(), Instant::now());
         writer.commit(&mut batch, clock.now())?;
+        crowd = Crowd {
+            size,
+            commit: begin.elapsed(),
+        };
     }
     writer.finish();
     Ok(())
-}
-
-/// In a crowd, whoever is ready to run goes first, and shares the sync. On an idle machine this takes no time at all; a lone
-/// callback never comes here.
-fn gather(queue: &mut mpsc::Receiver<Append>, batch: &mut Vec<Append>) {
-    thread::yield_now();
-    while batch.len() < BATCH_RECORDS
-        && let Ok(append) = queue.try_recv()
-    {
-        batch.push(append);
-    }
 }
