@@ -25,6 +25,7 @@
 
 pub mod app;
 pub mod callback;
+mod certificate;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -47,6 +47,7 @@ const PURE: &[&str] = &[
     "publish/audit/order.rs",
     "publish/audit/parts.rs",
     "publish/audit/retention.rs",
+    "publish/trouble.rs",
     "publish/exact/checkpoint.rs",
     "publish/exact/decide.rs",
     "publish/exact/transaction.rs",

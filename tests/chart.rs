@@ -88,6 +88,25 @@ const VARIANTS: &[(&str, &[&str], usize, usize)] = &[
         1,
     ),
     (
+        "Kafka's password and certificates from Secrets",
+        &[
+            "kafka.properties.security\\.protocol=SASL_SSL",
+            "kafka.properties.sasl\\.mechanism=SCRAM-SHA-512",
+            "kafka.properties.sasl\\.username=relay",
+            "kafka.valuesFrom.sasl\\.password.secret=kafka-user",
+            "kafka.valuesFrom.sasl\\.password.item=password",
+            "kafka.filesFrom.ssl\\.ca\\.location.secret=kafka-ca",
+            "kafka.filesFrom.ssl\\.ca\\.location.item=ca.crt",
+            "kafka.filesFrom.ssl\\.certificate\\.location.secret=kafka-user",
+            "kafka.filesFrom.ssl\\.certificate\\.location.item=tls.crt",
+            "kafka.filesFrom.ssl\\.key\\.location.secret=kafka-user",
+            "kafka.filesFrom.ssl\\.key\\.location.item=tls.key",
+            "networkPolicy.kafkaPorts={9093}",
+        ],
+        6,
+        1,
+    ),
+    (
         "other names, exactly once",
         &[
             "delivery=exactly-once",
@@ -226,7 +245,9 @@ fn settings(manifests: &str, mounted: &Path) -> Option<String> {
     let here = mounted.display().to_string();
     Some(
         toml.replace("/etc/livebridge-keys", &here)
-            .replace("/etc/livebridge-tls", &here),
+            .replace("/etc/livebridge-tls", &here)
+            .replace("/etc/livebridge-kafka/kafka-user", &here)
+            .replace("/etc/livebridge-kafka/kafka-ca", &here),
     )
 }
 
@@ -243,6 +264,7 @@ fn the_relay_takes_the_settings_of_every_variant() {
         ("tls.crt", &certificate),
         ("ca.crt", &certificate),
         ("tls.key", &key.serialize_pem()),
+        ("password", &"a-password".to_owned()),
     ] {
         fs::write(dir.path().join(name), pem).expect("a file");
     }
@@ -364,6 +386,8 @@ fn values_that_are_wrong_are_refused() {
         "keys.secret=",
         "networkPolicy.kafkaPorts={0}",
         "drain.delaySeconds=-1",
+        "kafka.valuesFrom.sasl\\.password=secret",
+        "kafka.filesFrom.ssl\\.ca\\.location.item=../ca",
         "podSecurity.runAsUser=0",
     ] {
         assert!(

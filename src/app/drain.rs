@@ -2,6 +2,7 @@
 
 use super::{
     Fault, Signals, publisher_ended,
+    renewal::{self, Renewal},
     start::{open_spool, watch_thread},
 };
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tokio::{
     runtime,
+    sync::watch,
     time::{MissedTickBehavior, interval},
 };
 
@@ -69,11 +71,16 @@ async fn run(
     let opened = open_spool(config, &clock, &registry, &callbacks, &publisher).await?;
     let metrics = publish::Metrics::register(&registry, &config.topics, opened.pending.clone())?;
     let settings = publish::Settings::from(config);
+    let renewal = Renewal::new(config, settings.kafka.clone(), publisher.clone(), || {});
     let publishing = publish::spawn(&publisher, settings, opened.outlet, clock, metrics)?;
     let mut publishing = watch_thread(publishing)?;
     // Nothing is accepted: without an appender the writer ends, and with it the housekeeper.
     drop(opened.appender);
     publisher.stop(within.unwrap_or(EVER));
+    // Ends with this function.
+    let (_stop, stopped) = watch::channel(false);
+    let renewals = renewal::poll(renewal, stopped);
+    tokio::pin!(renewals);
     let asked = signals.first();
     tokio::pin!(asked);
     let mut asked_already = false;
@@ -82,6 +89,7 @@ async fn run(
     loop {
         tokio::select! {
             ended = &mut publishing => return publisher_ended(ended).map(|left| left.records),
+            () = &mut renewals => return Err(Fault::EndedByItself("watch over passwords and certificates")),
             () = &mut asked, if !asked_already => {
                 asked_already = true;
                 publisher.stop(config.drain.publish);

@@ -7,6 +7,7 @@ mod control;
 mod drain;
 mod files;
 mod part;
+mod renewal;
 mod signals;
 mod start;
 mod status;

@@ -4,6 +4,7 @@ use super::{
     Fault, Part, Parts, Relay,
     control::Control,
     files,
+    renewal::{self, Renewal},
     status::{Sources, status, unchecked},
     store::Building,
 };
@@ -98,8 +99,11 @@ impl Relay {
             .collect();
         let callbacks = Callbacks::register(&registry, &names)?;
         let publisher = publish::Handle::new();
+        let settings = publish::Settings::from(config);
+        let access = settings.kafka.clone();
         let building = Building {
             config,
+            settings: &settings,
             clock: &clock,
             registry: &registry,
             callbacks: &callbacks,
@@ -110,6 +114,11 @@ impl Relay {
         let followed = Arc::downgrade(&decisions);
         let mut limits = config.limits;
         limits.connections = files::connections(limits.connections);
+        let front_metrics = Arc::new(front::Metrics::register(&registry, &names)?);
+        let counted = Arc::clone(&front_metrics);
+        let renewal = Renewal::new(config, access, publisher.clone(), move || {
+            counted.reload_failed();
+        });
         let door = Arc::new(Door::new(front::Parts {
             http: &built.http,
             limits: &limits,
@@ -118,7 +127,7 @@ impl Relay {
             off: Off::all_but(|family| config.topics.families.contains_key(&family)),
             keeper: built.keeper,
             clock: Arc::clone(&clock),
-            metrics: Arc::new(front::Metrics::register(&registry, &names)?),
+            metrics: front_metrics,
             callbacks,
             ledger: built.ledger,
             decisions,
@@ -135,7 +144,7 @@ impl Relay {
         });
         let control = Control {
             dir: config.spool.dir.clone(),
-            settings: publish::Settings::from(config),
+            settings,
             metrics: built.metrics,
             clock,
             sources: Arc::clone(&life.sources),
@@ -145,8 +154,9 @@ impl Relay {
         built.store.listen_to_commands(control);
         let (reloads_stop, reloads_stopped) = watch::channel(false);
         let reload = Arc::new(Notify::new());
+        let renewals = renewal::poll(renewal, reloads_stopped.clone());
         let reloads = reload::poll(door.reloads(), Arc::clone(&reload), reloads_stopped);
-        let reloads = tokio::spawn(reloads);
+        let reloads = tokio::spawn(async { _ = tokio::join!(reloads, renewals) });
         let (phase, phases) = watch::channel(Phase::Running);
         let door = tokio::spawn(front::serve(listeners.http, door, phases));
         tracing::info!(http = %http, admin = %admin_address, "listening");

@@ -31,6 +31,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// What is needed to open a store and the publisher behind it.
 pub(super) struct Building<'a> {
     pub(super) config: &'a Config,
+    pub(super) settings: &'a publish::Settings,
     pub(super) clock: &'a Arc<dyn Clock>,
     pub(super) registry: &'a Registry,
     pub(super) callbacks: &'a Callbacks,
@@ -173,7 +174,7 @@ impl Building<'_> {
         let metrics = publish::Metrics::register(self.registry, &config.topics, pending)?;
         let thread = publish::spawn(
             self.publisher,
-            publish::Settings::from(config),
+            self.settings.clone(),
             outlet,
             Arc::clone(self.clock),
             metrics.clone(),

@@ -2,7 +2,14 @@
 //! publishes probes; what it all means is decided in `verdict`.
 
 use super::Failure;
-use crate::config::Kafka;
+use crate::{
+    config::Kafka,
+    publish::{
+        classify::Code,
+        handshake::explained,
+        trouble::{Trouble, Worth},
+    },
+};
 use rdkafka::{
     ClientConfig, ClientContext, Message,
     admin::{
@@ -10,6 +17,7 @@ use rdkafka::{
         TopicReplication,
     },
     client::DefaultClientContext,
+    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
@@ -24,6 +32,9 @@ use tokio::{runtime::Runtime, time::Instant};
 
 /// How long one request may take. Brokers that are up answer in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long one try for the brokers takes, before it is heard what is wrong.
+const TRY: Duration = Duration::from_millis(500);
 
 /// What was found out about one topic.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +55,7 @@ pub(super) struct TopicFacts {
 pub(super) struct Cluster {
     admin: AdminClient<DefaultClientContext>,
     runtime: Runtime,
-    servers: String,
+    kafka: Kafka,
     /// A request was not answered in time: another topic's would only take as long again.
     gave_up: Cell<bool>,
     timeout: Duration,
@@ -80,27 +91,52 @@ impl Cluster {
             .enable_all()
             .build()
             .map_err(Failure::failed)?;
-        let servers = kafka.bootstrap_servers.clone();
         Ok(Self {
             admin,
             runtime,
-            servers,
+            kafka: kafka.clone(),
             gave_up: Cell::new(false),
             timeout: TIMEOUT,
         })
     }
 
-    /// How many brokers there are, and the number of one of them.
+    /// How many brokers there are, and the number of one of them. If there is none, why, as clearly as can be known.
     pub(super) fn brokers(&self) -> Result<(usize, Option<i32>), Failure> {
-        let metadata = self.admin.inner().fetch_metadata(None, TIMEOUT).map_err(|e| {
-            Failure::Failed(format!(
-                "no broker answered at {} within {} s ({e}); check kafka.bootstrap_servers, the network and kafka.properties",
-                self.servers,
-                TIMEOUT.as_secs()
-            ))
-        })?;
-        let first = metadata.brokers().first().map(|broker| broker.id());
-        Ok((metadata.brokers().len(), first))
+        let ear = Ear::default();
+        let asking: BaseProducer<Ear> = client(&self.kafka)
+            .create_with_context(ear.clone())
+            .map_err(|e| Failure::Failed(format!("kafka.properties: {}", without_values(&e))))?;
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            let error = match asking.client().fetch_metadata(None, TRY) {
+                Ok(metadata) => {
+                    let first = metadata.brokers().first().map(|broker| broker.id());
+                    return Ok((metadata.brokers().len(), first));
+                }
+                Err(error) => error,
+            };
+            asking.poll(TRY / 5);
+            let heard = ear.heard();
+            if heard.is_final() || Instant::now() >= deadline {
+                return Err(Failure::Failed(self.without_brokers(heard.trouble, &error)));
+            }
+        }
+    }
+
+    fn without_brokers(&self, trouble: Option<Trouble>, error: &KafkaError) -> String {
+        let trouble = trouble.map(|trouble| match &trouble.certificate_of {
+            Some(address) => explained(address, self.kafka.checks_names()),
+            None => trouble,
+        });
+        match trouble {
+            Some(trouble) if trouble.worth == Worth::Clear => trouble.text,
+            other => format!(
+                "no broker answered at {} within {} s ({}); check kafka.bootstrap_servers, the network and kafka.properties",
+                self.kafka.bootstrap_servers,
+                self.timeout.as_secs(),
+                other.map_or_else(|| error.to_string(), |trouble| trouble.text)
+            ),
+        }
     }
 
     pub(super) fn topic(&self, name: &str) -> Result<TopicFacts, Failure> {
@@ -217,6 +253,68 @@ fn without_values(error: &KafkaError) -> String {
     }
 }
 
+/// What a client says while it looks for brokers.
+#[derive(Clone, Default)]
+struct Ear(Arc<Mutex<Heard>>);
+
+#[derive(Clone, Default)]
+struct Heard {
+    trouble: Option<Trouble>,
+    all_down: bool,
+}
+
+impl Heard {
+    /// All were tried, and it is clear what is wrong with one of them.
+    fn is_final(&self) -> bool {
+        let clear = |trouble: &Trouble| trouble.worth == Worth::Clear;
+        self.all_down && self.trouble.as_ref().is_some_and(clear)
+    }
+}
+
+impl Ear {
+    fn heard(&self) -> Heard {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn hear(&self, trouble: Trouble) {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let best = heard.trouble.as_ref().map(|before| before.worth);
+        if best.is_none_or(|best| trouble.worth >= best) {
+            heard.trouble = Some(trouble);
+        }
+    }
+}
+
+impl ClientContext for Ear {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, text: &str) {
+        tracing::debug!(facility, "librdkafka: {text}");
+        if facility == "FAIL"
+            && let Some(trouble) = Trouble::of_line(text)
+        {
+            self.hear(trouble);
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+        let code = Code(code as i32);
+        if code == Code::ALL_BROKERS_DOWN {
+            let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.all_down = true;
+        }
+        self.hear(Trouble::of_error(code, reason));
+    }
+}
+
+impl ProducerContext for Ear {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
 #[derive(Default)]
 struct Reports(Mutex<BTreeMap<String, Result<(), String>>>);
 
@@ -294,6 +392,7 @@ mod tests {
         let kafka = Kafka {
             bootstrap_servers: silent.local_addr().unwrap().to_string(),
             properties: [("log_level".to_owned(), Secret::new("0"))].into(),
+            property_files: BTreeMap::new(),
         };
         let mut cluster = Cluster::connect(&kafka).unwrap();
         cluster.timeout = Duration::from_millis(200);

@@ -1,33 +1,29 @@
 //! `kafka.properties.*`: which librdkafka properties a user may set, and which ones the promise depends on.
 
 use super::{
-    Config, Secret,
-    layers::{Layers, article},
+    Config, Kafka, Secret, Topics,
+    layers::{Layers, article, near},
+    librdkafka::{self, FREE, HAS_OIDC, OIDC},
+    reference::nearest,
 };
 use crate::publish::{own_name, try_client};
 use rdkafka::{ClientConfig, error::KafkaError, types::RDKafkaConfRes};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Value;
 
-/// Names, or beginnings of names, that the publisher has no say in, and why the user can't set them.
-const REFUSED: &[(&str, &str)] = &[
-    (
-        "test.mock.",
-        "what a mock cluster takes is not in Kafka: try `livebridge demo`",
-    ),
-    (
-        "plugin.library.paths",
-        "a plug-in could change what is sent",
-    ),
-];
-
 /// Why this property can't be set by the user; none if it can.
 #[must_use]
 pub fn refused_property(name: &str) -> Option<&'static str> {
-    crate::publish::refused_property(name).or_else(|| {
-        let found = REFUSED.iter().find(|(start, _)| name.starts_with(start));
-        found.map(|(_, reason)| *reason)
-    })
+    crate::publish::refused_property(name).or_else(|| librdkafka::refused(name))
+}
+
+impl Kafka {
+    /// Whether a broker's certificate must be for the name by which it is called.
+    #[must_use]
+    pub fn checks_names(&self) -> bool {
+        let algorithm = self.properties.get("ssl.endpoint.identification.algorithm");
+        algorithm.is_none_or(|algorithm| algorithm.expose() != "none")
+    }
 }
 
 /// The user's properties, each known to librdkafka and allowed. Faults name the property, never the value: passwords
@@ -36,12 +32,12 @@ pub(super) fn properties(layers: &mut Layers<'_>) -> BTreeMap<String, Secret> {
     let mut properties = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for (name, value) in std::mem::take(&mut layers.properties) {
-        let checked = match refused_property(&name) {
-            Some(reason) => Err(format!("can't be set: {reason}")),
-            None if !seen.insert(own_name(&name).to_owned()) => {
+        let checked = match check_name(&name) {
+            Ok(()) if !seen.insert(own_name(&name).to_owned()) => {
                 Err("is another name of a property that is set, too; keep one of them".into())
             }
-            None => text(&value).and_then(|text| known_to_librdkafka(&name, text)),
+            Ok(()) => text(&value).and_then(|text| check_value(&name, text)),
+            Err(problem) => Err(problem),
         };
         match checked {
             Ok(value) => {
@@ -54,6 +50,56 @@ pub(super) fn properties(layers: &mut Layers<'_>) -> BTreeMap<String, Secret> {
         }
     }
     properties
+}
+
+/// Whether a user may set this property at all.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    match refused_property(name) {
+        Some(reason) => Err(format!("can't be set: {reason}")),
+        None if is_property(name) => Ok(()),
+        None => {
+            let known = FREE.iter().chain(if HAS_OIDC { OIDC } else { &[] });
+            let near = near(nearest(name, known.copied()));
+            Err(format!("librdkafka has no such property; {near}"))
+        }
+    }
+}
+
+/// The value, if librdkafka takes it for this property, of which [`check_name`] found that it may be set.
+pub(super) fn check_value(name: &str, value: String) -> Result<Secret, String> {
+    if own_name(name) == "sasl.mechanisms"
+        && let Some(reason) = librdkafka::refused_mechanism(&value)
+    {
+        return Err(format!("can't be {value}: {reason}"));
+    }
+    known_to_librdkafka(name, value)
+}
+
+/// What is allowed, and dangerous.
+pub(super) fn risks(properties: &BTreeMap<String, Secret>) -> Vec<String> {
+    let is = |name: &str, value: &str| {
+        let found = properties.get(name);
+        found.is_some_and(|found| found.expose().eq_ignore_ascii_case(value))
+    };
+    let mut risks = Vec::new();
+    for (name, value) in [
+        ("enable.ssl.certificate.verification", "false"),
+        ("ssl.endpoint.identification.algorithm", "none"),
+    ] {
+        if is(name, value) {
+            risks.push(format!(
+                "kafka.properties.{name} = {value}: whoever is on the way to the brokers can pose as one"
+            ));
+        }
+    }
+    let plain = is("sasl.mechanism", "PLAIN") || is("sasl.mechanisms", "PLAIN");
+    if plain && is("security.protocol", "sasl_plaintext") {
+        risks.push(
+            "kafka.properties: PLAIN without TLS sends the password in clear text; set security.protocol to sasl_ssl"
+                .into(),
+        );
+    }
+    risks
 }
 
 fn text(value: &Value) -> Result<String, String> {
@@ -74,28 +120,34 @@ fn known_to_librdkafka(name: &str, value: String) -> Result<Secret, String> {
     match ClientConfig::new().set(name, &value).create_native_config() {
         Ok(_) => Ok(Secret::new(value)),
         Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
-            Err("librdkafka has no such property; see its CONFIGURATION.md".into())
+            Err("librdkafka has no such property".into())
         }
         Err(_) => Err("librdkafka refuses the value; see its CONFIGURATION.md".into()),
     }
 }
 
-/// Notes what no look at a single property shows: a file that isn't there, credentials that are missing. Makes a
-/// client from all of them and reaches for no broker.
+/// Notes what no look at a single property shows: a file that isn't there, credentials that are missing.
 pub(super) fn check_together(layers: &mut Layers<'_>, config: &Config) {
     let given = &config.kafka.properties;
-    let faulty = |fault: &super::Fault| fault.setting.starts_with("kafka.properties");
+    let faulty = |fault: &super::Fault| fault.setting.starts_with("kafka.propert");
     if given.is_empty() || layers.faults.iter().any(faulty) {
         return;
     }
-    let tried = try_client(&config.kafka, &config.topics, config.limits.body_bytes);
-    if let Err(error) = tried {
-        let problem = match &error {
-            KafkaError::ClientConfig(_, _, name, _) => complaint(name),
-            other => complaint(&other.to_string()),
-        };
+    let tried = try_together(&config.kafka, &config.topics, config.limits.body_bytes);
+    if let Err(problem) = tried {
         layers.fault(layers.in_file("kafka.properties"), problem);
     }
+}
+
+/// Makes a client from all of the properties, and reaches for no broker.
+///
+/// # Errors
+/// With what librdkafka has against them, without a value.
+pub fn try_together(kafka: &Kafka, topics: &Topics, body_bytes: usize) -> Result<(), String> {
+    try_client(kafka, topics, body_bytes).map_err(|error| match &error {
+        KafkaError::ClientConfig(_, _, name, _) => complaint(name),
+        other => complaint(&other.to_string()),
+    })
 }
 
 /// Bits of librdkafka's and OpenSSL's messages, in lower case, and what they mean.
@@ -177,6 +229,64 @@ mod tests {
         ] {
             assert!(refused_property(name).is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_the_nearest_one() {
+        for (name, nearest) in [
+            ("sasl.passwort", "sasl.password"),
+            ("ssl.ca.locations", "ssl.ca.location"),
+            ("linger_ms", "linger.ms"),
+        ] {
+            let problem = check_name(name).unwrap_err();
+            assert!(
+                problem.ends_with(&format!("the nearest is {nearest}")),
+                "{problem}"
+            );
+        }
+        assert!(check_name("zzz").unwrap_err().ends_with("none is near it"));
+    }
+
+    #[test]
+    fn a_mechanism_that_this_build_hasnt_is_refused_with_the_way_out() {
+        assert!(check_value("sasl.mechanism", "SCRAM-SHA-512".into()).is_ok());
+        let kerberos = check_value("sasl.mechanisms", "GSSAPI".into()).unwrap_err();
+        assert!(
+            kerberos.contains("set sasl.mechanism to SCRAM"),
+            "{kerberos}"
+        );
+        let token = check_value("sasl.mechanism", "OAUTHBEARER".into());
+        let url = check_name("sasl.oauthbearer.token.endpoint.url");
+        assert_eq!((token.is_ok(), url.is_ok()), (HAS_OIDC, HAS_OIDC));
+        if let (Err(token), Err(url)) = (token, url) {
+            for problem in [token, url] {
+                assert!(problem.contains("--features oidc"), "{problem}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_lets_others_listen_in_is_warned_about() {
+        let of = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|&(k, v)| (k.to_owned(), Secret::new(v)));
+            risks(&pairs.collect()).len()
+        };
+        assert_eq!(
+            of(&[
+                ("security.protocol", "sasl_ssl"),
+                ("sasl.mechanism", "PLAIN")
+            ]),
+            0
+        );
+        assert_eq!(
+            of(&[
+                ("security.protocol", "SASL_PLAINTEXT"),
+                ("sasl.mechanism", "PLAIN")
+            ]),
+            1
+        );
+        assert_eq!(of(&[("enable.ssl.certificate.verification", "false")]), 1);
+        assert_eq!(of(&[("ssl.endpoint.identification.algorithm", "none")]), 1);
     }
 
     #[test]

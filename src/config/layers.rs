@@ -25,6 +25,8 @@ pub(super) struct Layers<'a> {
     pub(super) sources: Table,
     /// `kafka.properties`, nested tables flattened: TOML reads `security.protocol = …` as a table.
     pub(super) properties: BTreeMap<String, Value>,
+    /// `kafka.property_files`, the same.
+    pub(super) property_files: BTreeMap<String, Value>,
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<String>,
     /// Whether there is a settings file that could not be read: then nobody knows what it would have set.
@@ -42,6 +44,7 @@ impl<'a> Layers<'a> {
             single: BTreeMap::new(),
             sources: Table::new(),
             properties: BTreeMap::new(),
+            property_files: BTreeMap::new(),
             faults: Vec::new(),
             warnings: Vec::new(),
             file_failed: false,
@@ -126,6 +129,9 @@ impl<'a> Layers<'a> {
                 Value::Table(sources) if path == "sources" => self.sources.clone_from(sources),
                 Value::Table(properties) if path == "kafka.properties" => {
                     flatten(properties, "", &mut self.properties);
+                }
+                Value::Table(files) if path == "kafka.property_files" => {
+                    flatten(files, "", &mut self.property_files);
                 }
                 value if reference::all().any(|s| s.toml == path) => {
                     self.single.insert(path, value.clone());

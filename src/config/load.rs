@@ -2,7 +2,7 @@
 
 use super::{
     Ack, Cidr, CloudEvents, Config, Dedup, Delivery, Drain, Faults, Flags, Http, Kafka, Limits,
-    Log, LogFormat, Payload, Rejects, Spool, Surroundings, TlsFiles, Topics, kafka,
+    Log, LogFormat, Payload, Rejects, Spool, Surroundings, TlsFiles, Topics, kafka, kafka_files,
     keys::read_limited,
     layers::Layers,
     reference as r, relations,
@@ -13,7 +13,7 @@ use super::{
         topic_needed, topic_or_off, word,
     },
 };
-use std::{io, ops::RangeInclusive, path::Path as FilePath, time::Duration};
+use std::{collections::BTreeMap, io, ops::RangeInclusive, path::Path as FilePath, time::Duration};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -61,10 +61,7 @@ fn assemble(mut layers: Layers<'_>, surroundings: &Surroundings<'_>) -> Result<L
         http: http(l, surroundings),
         admin_listen: l.value(&r::ADMIN_LISTEN, address),
         sources: sources(l, surroundings),
-        kafka: Kafka {
-            bootstrap_servers: l.value(&r::BOOTSTRAP_SERVERS, bootstrap_servers),
-            properties: kafka::properties(l),
-        },
+        kafka: kafka(l, surroundings),
         spool: spool(l),
         dedup: Dedup {
             window: l.value(&r::DEDUP_WINDOW, duration(DEDUP_WINDOW)),
@@ -123,6 +120,17 @@ fn assemble(mut layers: Layers<'_>, surroundings: &Surroundings<'_>) -> Result<L
     } else {
         Err(Faults(layers.faults))
     }
+}
+
+fn kafka(l: &mut Layers<'_>, surroundings: &Surroundings<'_>) -> Kafka {
+    let mut kafka = Kafka {
+        bootstrap_servers: l.value(&r::BOOTSTRAP_SERVERS, bootstrap_servers),
+        properties: kafka::properties(l),
+        property_files: BTreeMap::new(),
+    };
+    kafka_files::take(l, surroundings, &mut kafka);
+    l.warnings.extend(kafka::risks(&kafka.properties));
+    kafka
 }
 
 /// Reads a settings or key file for [`Surroundings`]: whole, up to 1 MiB.

@@ -8,8 +8,10 @@ mod environment;
 mod fault;
 mod flags;
 pub mod kafka;
+pub mod kafka_files;
 pub mod keys;
 mod layers;
+mod librdkafka;
 mod load;
 pub mod reference;
 mod relations;
@@ -176,8 +178,11 @@ pub struct NamedKey {
 pub struct Kafka {
     /// `host:port`, comma-separated.
     pub bootstrap_servers: String,
-    /// librdkafka properties of the user, already freed of those that the promise depends on.
+    /// librdkafka properties of the user, already freed of those that the promise depends on. Those of
+    /// `kafka.property_files` are among them, with what their files held when they were read.
     pub properties: BTreeMap<String, Secret>,
+    /// `kafka.property_files`: where the values of some properties lie.
+    pub property_files: BTreeMap<String, PathBuf>,
 }
 
 /// `spool.*`.

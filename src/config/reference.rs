@@ -176,6 +176,7 @@ pub const STRUCTURED: &[Setting] = &[
     ALLOW,
     UNSIGNED_EVENTS,
     PROPERTIES,
+    PROPERTY_FILES,
 ];
 
 pub(super) const CONFIG: Setting = setting(
@@ -227,7 +228,12 @@ pub(super) const UNSIGNED_EVENTS: Setting = file_only(
 pub(super) const PROPERTIES: Setting = file_only(
     "kafka.properties.*",
     "",
-    "any librdkafka property, except those that the promise depends on",
+    "any librdkafka property, except those that the promise depends on; files that they name (ssl.ca.location, …) are looked at once a second: when one changes, the clients connect anew",
+);
+pub(super) const PROPERTY_FILES: Setting = file_only(
+    "kafka.property_files.*",
+    "",
+    "a librdkafka property whose value is in this file, such as \"sasl.password\" = \"/run/secrets/kafka-password\": the whole file but for line ends at its end, read again when it changes; an empty or unreadable one keeps the old value",
 );
 
 /// Every setting.

@@ -2,6 +2,7 @@
 
 mod door;
 mod faults;
+mod kafka;
 mod single;
 mod sources;
 

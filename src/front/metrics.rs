@@ -97,7 +97,7 @@ impl Metrics {
             )?,
             reload_failures: counter(
                 "livebridge_config_reload_failures_total",
-                "Readings of a key file, or of certificate and key, that failed or found nothing usable; the old ones stay.",
+                "Readings of a key file, of certificate and key, or of a file of Kafka's clients, that failed or found nothing usable; the old ones stay.",
             )?,
             connections: gauge(
                 "livebridge_http_connections",
@@ -162,7 +162,8 @@ impl Metrics {
             .set(seconds);
     }
 
-    pub(super) fn reload_failed(&self) {
+    /// What was read again could not be used.
+    pub fn reload_failed(&self) {
         self.reload_failures.inc();
     }
 }

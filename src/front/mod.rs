@@ -11,7 +11,6 @@
 mod addresses;
 pub mod admin;
 mod body;
-mod certificate;
 mod connection;
 mod door;
 mod handle;

@@ -3,10 +3,13 @@
 //! As with keys, content is compared. A connection keeps what it began with; the next one gets what is there then. Files
 //! that make no identity, such as a new certificate whose key isn't there yet, leave the old one in use.
 
-use super::{certificate::not_after, metrics::Metrics};
-use crate::config::{
-    TlsFiles,
-    tls::{Pem, TlsError, server_config},
+use super::metrics::Metrics;
+use crate::{
+    certificate::not_after,
+    config::{
+        TlsFiles,
+        tls::{Pem, TlsError, server_config},
+    },
 };
 use std::{
     io,

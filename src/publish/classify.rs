@@ -142,6 +142,8 @@ impl Code {
     pub const QUEUE_FULL: Self = Self(-184);
     /// Something without a code of its own.
     pub const FAIL: Self = Self(-196);
+    /// No connection.
+    pub const TRANSPORT: Self = Self(-195);
     /// A record had its time; whether it was taken is not known.
     pub const MSG_TIMED_OUT: Self = Self(-192);
     /// No broker is in reach; the client goes on trying.

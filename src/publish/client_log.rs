@@ -3,6 +3,7 @@
 //!
 //! One for all clients of a process: what one of them has said of a broker, the others needn't repeat.
 
+use super::trouble::Trouble;
 use rdkafka::{config::RDKafkaLogLevel, error::KafkaError};
 use std::{
     collections::BTreeMap,
@@ -38,6 +39,13 @@ impl ClientLog {
             tracing::debug!(facility, "librdkafka: {text}");
             return;
         }
+        if let Some(trouble) = Trouble::of_line(text) {
+            // With a certificate it comes again, as an error.
+            if trouble.certificate_of.is_none() {
+                self.say(&trouble);
+            }
+            return;
+        }
         let Some(held_back) = self.admit(&kind(facility, text)) else {
             return;
         };
@@ -54,8 +62,19 @@ impl ClientLog {
 
     /// Trouble of a client with its brokers, such as that none is in reach.
     pub fn trouble(&self, error: &KafkaError, reason: &str) {
+        if let Some(trouble) = Trouble::of_line(reason) {
+            self.say(&trouble);
+            return;
+        }
         if let Some(held_back) = self.admit(&kind(&error.to_string(), reason)) {
             tracing::warn!(%error, held_back, "librdkafka: {reason}");
+        }
+    }
+
+    /// What is wrong, in words of ours.
+    pub fn say(&self, trouble: &Trouble) {
+        if let Some(held_back) = self.admit(&trouble.text) {
+            tracing::warn!(held_back, "Kafka: {}", trouble.text);
         }
     }
 
@@ -171,6 +190,27 @@ pub(super) mod tests {
         });
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(!text.contains("ERROR"), "{text}");
+    }
+
+    #[test]
+    fn what_needs_a_person_is_one_line_in_words_of_ours() {
+        let log = ClientLog::default();
+        let code = KafkaError::Global(RDKafkaErrorCode::Authentication);
+        let text = logged(|| {
+            for ms in 0..1000 {
+                let reason = format!(
+                    "sasl_ssl://kafka-1:9093/1: SASL authentication error: no (after {ms}ms in state AUTH_REQ)"
+                );
+                log.line(
+                    RDKafkaLogLevel::Error,
+                    "FAIL",
+                    &format!("[thrd:x]: {reason}"),
+                );
+                log.trouble(&code, &reason);
+            }
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("the broker kafka-1:9093 refuses"), "{text}");
     }
 
     #[test]

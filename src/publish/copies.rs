@@ -4,10 +4,16 @@
 //! local quarantine has the record, a copy that is lost is only counted, and logged. Where there is no local quarantine, the
 //! record owes its copy: then the publisher hears what became of it.
 
-use super::{client_log::ClientLog, mailbox::Reports, message::Message, metrics::Metrics};
+use super::{
+    access::{Clients, Version},
+    client_log::ClientLog,
+    mailbox::Reports,
+    message::Message,
+    metrics::Metrics,
+};
 use crate::spool::Seq;
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientContext,
     config::RDKafkaLogLevel,
     error::KafkaError,
     message::{DeliveryResult, Header, OwnedHeaders},
@@ -56,13 +62,13 @@ pub(super) struct KafkaCopies(SyncSender<Waiting>);
 impl KafkaCopies {
     /// Starts the thread; the producer is opened with the first copy.
     pub(super) fn start(
-        config: ClientConfig,
+        clients: Clients,
         metrics: Metrics,
         log: Arc<ClientLog>,
         reports: Arc<dyn Reports>,
     ) -> std::io::Result<Self> {
         let (sender, waiting) = sync_channel(WAITING_MAX);
-        let courier = Courier::new(config, metrics, log, reports, waiting);
+        let courier = Courier::new(clients, metrics, log, reports, waiting);
         thread::Builder::new()
             .name("livebridge-copies".into())
             .spawn(move || courier.run())?;
@@ -78,7 +84,7 @@ impl Copies for KafkaCopies {
 
 /// What the thread works with.
 struct Courier {
-    config: ClientConfig,
+    clients: Clients,
     metrics: Metrics,
     log: Arc<ClientLog>,
     reports: Arc<dyn Reports>,
@@ -91,6 +97,8 @@ struct Open {
     producer: BaseProducer<Context>,
     under_way: UnderWay,
     busy_at: Instant,
+    /// What it logs in with.
+    version: Version,
 }
 
 /// Copies without a report, counted here: librdkafka counts its events with them.
@@ -122,18 +130,20 @@ impl UnderWay {
 
 impl Courier {
     fn new(
-        mut config: ClientConfig,
+        clients: Clients,
         metrics: Metrics,
         log: Arc<ClientLog>,
         reports: Arc<dyn Reports>,
         waiting: Receiver<Waiting>,
     ) -> Self {
-        config
-            .set("enable.gapless.guarantee", "false")
-            .set("message.timeout.ms", TRIED_FOR_MS)
-            .set("queue.buffering.max.kbytes", "16384");
+        let clients = clients.changed(|config, _| {
+            config
+                .set("enable.gapless.guarantee", "false")
+                .set("message.timeout.ms", TRIED_FOR_MS)
+                .set("queue.buffering.max.kbytes", "16384");
+        });
         Self {
-            config,
+            clients,
             metrics,
             log,
             reports,
@@ -161,7 +171,7 @@ impl Courier {
 
     /// Sends what waits, as far as there is room. True: there will be no more.
     fn send_waiting(&mut self) -> bool {
-        while self.open.as_ref().is_none_or(|o| o.under_way.has_room()) {
+        while self.takes_more() {
             match self.waiting.try_recv() {
                 Ok(copy) => self.send(&copy),
                 Err(TryRecvError::Empty) => return false,
@@ -171,13 +181,22 @@ impl Courier {
         false
     }
 
+    /// A producer that logs in with what has been replaced only ends what it has.
+    fn takes_more(&self) -> bool {
+        let takes =
+            |open: &Open| open.under_way.has_room() && self.clients.version() == open.version;
+        self.open.as_ref().is_none_or(takes)
+    }
+
     fn listen(&mut self) {
+        let version = self.clients.version();
         let Some(open) = &mut self.open else { return };
         open.producer.poll(POLL);
         if open.under_way.count() > 0 {
             open.busy_at = Instant::now();
         }
-        if open.under_way.is_over(open.busy_at.elapsed()) {
+        let is_old = open.version != version && open.under_way.count() == 0;
+        if is_old || open.under_way.is_over(open.busy_at.elapsed()) {
             self.close();
         }
     }
@@ -223,10 +242,13 @@ impl Courier {
                     log: Arc::clone(&self.log),
                     reports: Arc::clone(&self.reports),
                 };
+                // Before the properties are taken: should they change in between, it is opened anew, needlessly.
+                let version = self.clients.version();
                 Open {
-                    producer: self.config.create_with_context(context)?,
+                    producer: self.clients.config().create_with_context(context)?,
                     under_way,
                     busy_at: Instant::now(),
+                    version,
                 }
             }
         };

@@ -241,7 +241,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let Some(lane) = self.lanes.get_mut(at) else {
             return Ok(Took::Yes);
         };
-        if !matches!(self.shared, Shared::Open(..)) {
+        if !matches!(self.shared, Shared::Open(..)) || self.renew_by.is_some() {
             return Ok(self.without_producer());
         }
         let standing = lane.window.standing(record.envelope.family, record.seq);

@@ -4,13 +4,16 @@
 //! `FutureProducer` reorders when its queue is full.
 
 use super::{
+    access::Clients,
     broker::{Ask, Broker, Enqueued, OpenError, Producer},
     classify::Code,
     client_log::ClientLog,
     exact::{Clerk, Outcome, Purpose, Reader, judge},
+    handshake::{Explainer, Question},
     mailbox::{ProducerId, Report, Reports, Ticket},
     message::Message,
     properties::{reading, transactional},
+    trouble::Trouble,
 };
 use rdkafka::{
     ClientConfig, ClientContext,
@@ -40,18 +43,20 @@ const PRODUCERS_MAX: usize = 64;
 /// See the module.
 #[derive(Debug)]
 pub struct Kafka {
-    config: ClientConfig,
+    clients: Clients,
     log: Arc<ClientLog>,
+    explainer: Explainer,
     alive: Arc<AtomicUsize>,
 }
 
 impl Kafka {
     /// Producers with these properties, which say what they have to say in this log.
     #[must_use]
-    pub fn new(config: ClientConfig, log: Arc<ClientLog>) -> Self {
+    pub fn new(clients: Clients, log: Arc<ClientLog>) -> Self {
         Self {
-            config,
+            clients,
             log,
+            explainer: Explainer::default(),
             alive: Arc::default(),
         }
     }
@@ -61,7 +66,7 @@ impl Broker for Kafka {
     type Producer = KafkaProducer;
 
     fn open(&self, id: ProducerId, reports: Arc<dyn Reports>) -> Result<KafkaProducer, OpenError> {
-        let (producer, _) = self.polled(id, reports, &self.config)?;
+        let (producer, _) = self.polled(id, reports, &self.clients.config())?;
         Ok(producer)
     }
 
@@ -71,9 +76,10 @@ impl Broker for Kafka {
         reports: Arc<dyn Reports>,
         purpose: &Purpose,
     ) -> Result<KafkaProducer, OpenError> {
-        let config = transactional(&self.config, &purpose.transactional_id());
+        let common = self.clients.config();
+        let config = transactional(&common, &purpose.transactional_id());
         let (mut producer, client) = self.polled(id, Arc::clone(&reports), &config)?;
-        let clerk = Clerk::new(id, client, reports, self.reader(purpose))
+        let clerk = Clerk::new(id, client, reports, self.reader(&common, purpose))
             .start()
             .map_err(|e| OpenError(format!("no thread for it: {e}")))?;
         producer.clerk = Some(clerk);
@@ -82,9 +88,9 @@ impl Broker for Kafka {
 }
 
 impl Kafka {
-    fn reader(&self, purpose: &Purpose) -> Option<Reader> {
+    fn reader(&self, common: &ClientConfig, purpose: &Purpose) -> Option<Reader> {
         purpose.tries.is_none().then(|| Reader {
-            config: reading(&self.config),
+            config: reading(common),
             log: Arc::clone(&self.log),
             topic: Arc::clone(&purpose.topic),
             spool_id: purpose.spool_id.clone(),
@@ -104,6 +110,8 @@ impl Kafka {
             id,
             reports: Arc::clone(&reports),
             log: Arc::clone(&self.log),
+            explainer: self.explainer.clone(),
+            checks_names: self.clients.checks_names(),
         };
         let client: BaseProducer<Context> = config
             .create_with_context(context)
@@ -254,6 +262,26 @@ struct Context {
     id: ProducerId,
     reports: Arc<dyn Reports>,
     log: Arc<ClientLog>,
+    explainer: Explainer,
+    checks_names: bool,
+}
+
+impl Context {
+    /// A certificate that isn't accepted is looked at first: then it is told, and logged, what is wrong with it.
+    fn told(&self, code: Code, trouble: Trouble) {
+        let Some(address) = trouble.certificate_of else {
+            self.reports.trouble(self.id, code, trouble);
+            return;
+        };
+        self.explainer.explain(Question {
+            address,
+            checks_name: self.checks_names,
+            code,
+            producer: self.id,
+            reports: Arc::clone(&self.reports),
+            log: Arc::clone(&self.log),
+        });
+    }
 }
 
 impl ProducerContext for Context {
@@ -275,11 +303,21 @@ impl ProducerContext for Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         self.log.line(level, facility, text);
+        // That a broker hangs up isn't an error to librdkafka, even if it is what a TLS port does with clear text.
+        if facility == "FAIL"
+            && let Some(trouble) = Trouble::of_line(text)
+        {
+            self.told(Code::TRANSPORT, trouble);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.log.trouble(&error, reason);
-        self.reports.trouble(self.id, code_of(&error), reason);
+        let code = code_of(&error);
+        let trouble = Trouble::of_error(code, reason);
+        if trouble.certificate_of.is_none() {
+            self.log.trouble(&error, reason);
+        }
+        self.told(code, trouble);
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     classify::{Class, Code},
     exact::{Found, Outcome},
     plan::Tick,
+    trouble::Trouble,
 };
 use crate::{callback::names::Family, spool::Seq};
 use std::{
@@ -74,7 +75,7 @@ pub trait Reports: Send + Sync + 'static {
     /// A record was acked, or failed.
     fn report(&self, report: Report);
     /// Something is wrong between a producer and its brokers; it goes on trying by itself.
-    fn trouble(&self, producer: ProducerId, code: Code, reason: &str);
+    fn trouble(&self, producer: ProducerId, code: Code, trouble: Trouble);
     /// A closing producer has said all that it will ever say.
     fn closed(&self, producer: ProducerId);
     /// The copy that this record owed is held by all in-sync replicas, or was given up.
@@ -90,8 +91,10 @@ pub struct Mail {
     pub reports: Vec<Report>,
     /// Producers that are done.
     pub closed: Vec<ProducerId>,
-    /// The last trouble that a producer told of: the code, and a text for people.
-    pub trouble: Option<(Code, String)>,
+    /// The trouble that a producer told of; of several the one that says most.
+    pub trouble: Option<Trouble>,
+    /// No broker is in reach, says a producer.
+    pub all_down: bool,
     /// Producers that are done for, as they say themselves: a report of each record may never come.
     pub fatal: Vec<(ProducerId, Code)>,
     /// Copies that a record owed: its number, and whether all in-sync replicas have the copy or it was given up.
@@ -100,6 +103,8 @@ pub struct Mail {
     pub answers: Vec<(ProducerId, Answer)>,
     /// What the brokers say about topics that take nothing.
     pub heard: Vec<Heard>,
+    /// What clients log in with has changed: connect anew.
+    pub renew: bool,
     /// Stop, at the latest after this much time.
     pub stop_within: Option<Duration>,
 }
@@ -148,6 +153,11 @@ impl Mailbox {
     /// The brokers were asked about a topic.
     pub fn heard(&self, heard: Heard) {
         self.put(true, |mail| mail.heard.push(heard));
+    }
+
+    /// Asks for new connections.
+    pub fn renew(&self) {
+        self.put(true, |mail| mail.renew = true);
     }
 
     /// Asks to stop within this time. The shortest wish holds.
@@ -220,9 +230,10 @@ impl Reports for Mailbox {
         self.put(report.result.is_err(), |mail| mail.reports.push(report));
     }
 
-    fn trouble(&self, producer: ProducerId, code: Code, reason: &str) {
+    fn trouble(&self, producer: ProducerId, code: Code, trouble: Trouble) {
         self.put(true, |mail| {
-            mail.trouble = Some((code, reason.to_owned()));
+            mail.trouble = Some(trouble.after(mail.trouble.take()));
+            mail.all_down |= code == Code::ALL_BROKERS_DOWN;
             if code.class() == Class::Fatal {
                 mail.fatal.push((producer, code));
             }
@@ -241,7 +252,7 @@ impl Reports for Mailbox {
         self.put(true, |mail| {
             mail.answers.push((producer, answer));
             if let Some(text) = trouble {
-                mail.trouble = Some((Code::FAIL, text));
+                mail.trouble = Some(Trouble::faint(text).after(mail.trouble.take()));
             }
         });
     }

@@ -13,6 +13,7 @@
 //! One thread does all of it. A lane that can't take its next record leaves the head cursor and later catches up with
 //! a cursor of its own: a topic that is blocked for hours costs disk, not memory, and holds back nobody else.
 
+pub mod access;
 pub mod again;
 mod alone;
 mod aside;
@@ -24,6 +25,7 @@ mod copies;
 mod ending;
 pub mod exact;
 mod feed;
+pub mod handshake;
 pub mod kafka;
 mod lane;
 pub mod mailbox;
@@ -35,6 +37,7 @@ mod partitions;
 pub mod plan;
 pub mod properties;
 mod publisher;
+mod renewal;
 pub mod retry;
 mod shared;
 #[cfg(test)]
@@ -42,6 +45,7 @@ pub(crate) mod simulation;
 pub mod stall;
 mod stalls;
 pub mod status;
+pub mod trouble;
 pub mod window;
 
 pub use metrics::Metrics;
@@ -54,6 +58,7 @@ use crate::{
     config::{Ack, Config, Delivery},
     spool::{Outlet, Reason, Record},
 };
+use access::{Access, Clients};
 use broker::Broker;
 use client_log::ClientLog;
 use copies::KafkaCopies;
@@ -78,7 +83,7 @@ pub struct Settings {
     /// Where each family goes.
     pub topics: config::Topics,
     /// The way to the brokers.
-    pub kafka: config::Kafka,
+    pub kafka: Access,
     /// `limits.body_bytes`.
     pub body_bytes: usize,
     /// How a record becomes a message.
@@ -93,7 +98,7 @@ impl From<&Config> for Settings {
     fn from(config: &Config) -> Self {
         Self {
             topics: config.topics.clone(),
-            kafka: config.kafka.clone(),
+            kafka: Access::new(config.kafka.clone()),
             body_bytes: config.limits.body_bytes,
             rendering: Rendering::new(config),
             delivery: config.delivery,
@@ -145,6 +150,11 @@ impl Handle {
         self.mailbox.ring();
     }
 
+    /// What clients log in with has changed, and [`Access`] has it: connect anew. What is under way may end before.
+    pub fn renew(&self) {
+        self.mailbox.renew();
+    }
+
     /// Publish what is left for at most `within`, then end. Call it when nothing is appended any more.
     pub fn stop(&self, within: Duration) {
         self.mailbox.stop(within);
@@ -189,14 +199,14 @@ pub fn spawn<O: Outlet>(
         Delivery::AtLeastOnce => Plan::new(&settings.topics, settings.body_bytes),
         Delivery::ExactlyOnce => Plan::exact(&settings.topics, settings.body_bytes),
     };
-    let mut client = properties::client_config(&settings.kafka, settings.body_bytes, plan.queue);
+    let mut clients = Clients::new(&settings.kafka, settings.body_bytes, plan.queue);
     if settings.ack == Ack::Kafka {
-        properties::each_is_waited_for(&mut client, &settings.kafka);
+        clients = clients.changed(properties::each_is_waited_for);
     }
     let mailbox = Arc::clone(&handle.mailbox);
     let log = Arc::new(ClientLog::default());
     let watch = Watch::start(
-        client.clone(),
+        clients.clone(),
         plan.topics(),
         metrics.clone(),
         Arc::clone(&log),
@@ -207,14 +217,14 @@ pub fn spawn<O: Outlet>(
         outlet,
         copies: Box::new(
             KafkaCopies::start(
-                client.clone(),
+                clients.clone(),
                 metrics.clone(),
                 Arc::clone(&log),
                 Arc::clone(&mailbox) as Arc<dyn Reports>,
             )
             .map_err(Fault::Thread)?,
         ),
-        broker: Kafka::new(client, log),
+        broker: Kafka::new(clients, log),
         render: Rendered {
             rendering: settings.rendering,
             copy_max_bytes: settings.body_bytes,

@@ -5,6 +5,7 @@
 //! A thread of its own asks, through clients of its own: asking blocks.
 
 use super::{
+    access::Clients,
     client_log::ClientLog,
     mailbox::{Heard, Mailbox},
     metrics::Metrics,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::spool::Seq;
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientContext,
     config::RDKafkaLogLevel,
     error::KafkaError,
     message::DeliveryResult,
@@ -61,20 +62,22 @@ impl Asks for Watch {
 
 impl Watch {
     pub(super) fn start(
-        mut config: ClientConfig,
+        clients: Clients,
         topics: Vec<String>,
         metrics: Metrics,
         log: Arc<ClientLog>,
         mailbox: Arc<Mailbox>,
     ) -> io::Result<Self> {
         // It only asks: it needs no producer id.
-        config
-            .set("enable.gapless.guarantee", "false")
-            .set("enable.idempotence", "false");
+        let clients = clients.changed(|config, _| {
+            config
+                .set("enable.gapless.guarantee", "false")
+                .set("enable.idempotence", "false");
+        });
         let (sender, questions) = sync_channel(QUESTIONS_MAX);
         let watcher = Watcher {
-            every: every(config.get("topic.metadata.refresh.interval.ms")),
-            config,
+            every: every(clients.config().get("topic.metadata.refresh.interval.ms")),
+            clients,
             topics,
             metrics,
             log,
@@ -97,7 +100,7 @@ fn every(refresh_ms: Option<&str>) -> Duration {
 /// What the thread works with.
 struct Watcher {
     every: Duration,
-    config: ClientConfig,
+    clients: Clients,
     topics: Vec<String>,
     metrics: Metrics,
     log: Arc<ClientLog>,
@@ -148,7 +151,7 @@ impl Watcher {
 
     fn client(&self) -> Option<BaseProducer<Asking>> {
         let context = Asking(Arc::clone(&self.log));
-        self.config.create_with_context(context).ok()
+        self.clients.config().create_with_context(context).ok()
     }
 }
 
@@ -278,6 +281,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rdkafka::ClientConfig;
 
     #[test]
     fn only_a_change_is_told() {

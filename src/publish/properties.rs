@@ -239,6 +239,7 @@ mod tests {
                 .iter()
                 .map(|&(k, v)| (k.to_owned(), Secret::new(v)))
                 .collect(),
+            property_files: Default::default(),
         };
         let queue = Queue {
             records: 1000,

@@ -18,6 +18,7 @@ use super::{
     retry::Backoff,
     stalls::Asks,
     status,
+    trouble::Trouble,
 };
 use crate::{
     callback::names::Family,
@@ -86,6 +87,10 @@ pub(super) struct Publisher<O: Outlet, B: Broker, R> {
     pub(super) kafka: status::Kafka,
     /// Records that their lanes are done with, and that are settled by their copies: empty where there is a local quarantine.
     pub(super) owed: BTreeMap<Seq, Owed>,
+    /// What was last found wrong; none after an ack.
+    pub(super) trouble: Option<Trouble>,
+    /// New connections were asked for: the shared producer ends when it has nothing under way, at the latest then.
+    pub(super) renew_by: Option<Tick>,
     /// None in at-least-once.
     pub(super) exact: Option<Exact>,
     /// The feed broke off with something left to read.
@@ -144,6 +149,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             owed: BTreeMap::new(),
             more: false,
             kafka: status::Kafka::default(),
+            trouble: None,
+            renew_by: None,
         }
     }
 
@@ -151,6 +158,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn step(&mut self, now: Tick, mail: Mail) -> Result<Step, Fault> {
         self.wake = None;
         self.take_mail(now, mail)?;
+        self.tend_renewal(now);
         self.tend_shared(now);
         self.tend_solos(now)?;
         self.tend_owed(now);
@@ -175,6 +183,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn status(&self) -> status::Status {
         let end = self.parts.outlet.durable_end();
         let mut kafka = self.kafka.clone();
+        kafka.last_error = self.trouble.as_ref().map(|trouble| trouble.text.clone());
         kafka.producer = match self.shared {
             Shared::Open(..) => status::Producer::Open,
             Shared::Closing { .. } => status::Producer::Closing,
@@ -220,12 +229,15 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             let at = now + within;
             self.stop_at = Some(self.stop_at.map_or(at, |other| other.min(at)));
         }
-        if let Some((code, reason)) = mail.trouble {
-            if code == Code::ALL_BROKERS_DOWN {
-                self.kafka.reachable = Some(false);
-            }
-            self.kafka.last_error = Some(format!("{code}: {reason}"));
+        if mail.all_down {
+            self.kafka.reachable = Some(false);
+        }
+        if let Some(trouble) = mail.trouble {
+            self.trouble = Some(trouble.after(self.trouble.take()));
             self.moved = true;
+        }
+        if mail.renew {
+            self.renew(now);
         }
         for report in mail.reports {
             self.moved = true;
@@ -316,12 +328,17 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         Ok(())
     }
 
+    /// A broker has done what it was asked for.
+    pub(super) fn reached(&mut self) {
+        self.kafka.reachable = Some(true);
+        self.trouble = None;
+    }
+
     /// An ack: the only way to be published.
     pub(super) fn acked(&mut self, ticket: Ticket) {
         let at = self.lane_of(ticket.family);
         let now = self.parts.clock.now();
-        self.kafka.reachable = Some(true);
-        self.kafka.last_error = None;
+        self.reached();
         if let Some(lane) = self.lanes.get_mut(at) {
             let accepted_at = lane.window.settle(ticket.family, ticket.seq);
             lane.worked();

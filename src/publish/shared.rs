@@ -3,11 +3,12 @@
 use super::{
     Fault,
     broker::{Broker, OpenError, Producer},
-    classify::Class,
+    classify::{Class, Code},
     lane::{Feed, Lane},
     mailbox::ProducerId,
     plan::Tick,
     publisher::{CLOSING_MAX, Publisher, Render, Shared, TICK},
+    trouble::Trouble,
 };
 use crate::spool::Outlet;
 use std::{mem, sync::Arc};
@@ -43,7 +44,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             Ok((id, producer)) => self.shared = Shared::Open(id, producer),
             Err(error) => {
                 tracing::warn!(%error, "trying again later");
-                self.kafka.last_error = Some(error.to_string());
+                self.trouble = Some(Trouble::of_error(Code::FAIL, &error.to_string()));
                 let until = now + self.backoff.next_wait();
                 self.shared = Shared::Waiting { until };
                 self.wake_at(until);

@@ -26,7 +26,7 @@ pub struct Kafka {
     pub reachable: Option<bool>,
     /// Times that the producer was replaced.
     pub rebuilds: u64,
-    /// The last error of the producer, if it had one.
+    /// What is wrong between the producer and its brokers, if it is known, and what to do; none after an ack.
     pub last_error: Option<String>,
 }
 

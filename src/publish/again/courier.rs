@@ -6,6 +6,7 @@ use crate::publish::{
     classify::Code,
     mailbox::{ProducerId, Report, Reports, Ticket},
     message::Message,
+    trouble::Trouble,
 };
 use std::{
     collections::BTreeMap,
@@ -38,7 +39,7 @@ struct Desk {
 struct Inside {
     current: u64,
     reports: Vec<Report>,
-    trouble: Option<String>,
+    trouble: Option<Trouble>,
 }
 
 impl Desk {
@@ -56,8 +57,9 @@ impl Reports for Desk {
         }
     }
 
-    fn trouble(&self, _: ProducerId, code: Code, reason: &str) {
-        self.lock().trouble = Some(format!("{code}: {reason}"));
+    fn trouble(&self, _: ProducerId, _: Code, trouble: Trouble) {
+        let mut inside = self.lock();
+        inside.trouble = Some(trouble.after(inside.trouble.take()));
     }
 
     fn closed(&self, _: ProducerId) {}
@@ -193,7 +195,7 @@ impl<B: Broker> Courier<B> {
     fn no_answer(&self) -> Fault {
         let trouble = self.desk.lock().trouble.clone();
         Fault::NoAnswer {
-            trouble: trouble.unwrap_or_else(|| "no error was reported".into()),
+            trouble: trouble.map_or_else(|| "no error was reported".into(), |trouble| trouble.text),
             rest: String::new(),
         }
     }

@@ -14,6 +14,7 @@ pub use requeue::{Left, Requeued, requeue};
 
 use super::{
     Metrics, Settings,
+    access::Clients,
     classify::Code,
     kafka::Kafka,
     message::{Header, Message},
@@ -117,11 +118,11 @@ impl Fault {
 
 /// Producers for this: as the lanes', with no wait for a fuller batch where each record is waited for.
 fn kafka(settings: &Settings, linger: bool) -> Kafka {
-    let mut client = properties::client_config(&settings.kafka, settings.body_bytes, QUEUE);
+    let mut clients = Clients::new(&settings.kafka, settings.body_bytes, QUEUE);
     if !linger {
-        properties::send_at_once(&mut client);
+        clients = clients.changed(|config, _| properties::send_at_once(config));
     }
-    Kafka::new(client, Arc::default())
+    Kafka::new(clients, Arc::default())
 }
 
 fn mark(message: &mut Message, name: &'static str, clock: &dyn Clock) {

@@ -7,6 +7,7 @@ use crate::{
     config::{self, Payload, Topics},
     publish::{
         Settings,
+        access::Access,
         broker::{Broker, Enqueued, OpenError, Producer},
         classify::Code,
         mailbox::{ProducerId, Report, Reports, Ticket},
@@ -92,10 +93,11 @@ fn settings(off: &[Family]) -> Settings {
     Settings {
         rendering: Rendering::of(Payload::Typed, &[], &topics),
         topics,
-        kafka: config::Kafka {
+        kafka: Access::new(config::Kafka {
             bootstrap_servers: "127.0.0.1:1".into(),
             properties: BTreeMap::new(),
-        },
+            property_files: BTreeMap::new(),
+        }),
         body_bytes: 960 << 10,
         delivery: config::Delivery::AtLeastOnce,
         ack: config::Ack::Spool,

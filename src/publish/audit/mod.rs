@@ -169,7 +169,7 @@ fn client(settings: &Settings) -> ClientConfig {
         records: 1,
         bytes: 1 << 20,
     };
-    let producer = properties::client_config(&settings.kafka, settings.body_bytes, queue);
+    let producer = properties::client_config(&settings.kafka.now(), settings.body_bytes, queue);
     let mut client = properties::reading(&producer);
     client
         // The client library wants a name to read under, although it joins no group.

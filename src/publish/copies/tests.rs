@@ -1,12 +1,12 @@
 //! Copies against librdkafka's mock cluster, and against no Kafka at all.
 
 use super::{
-    super::{client_log::tests::logged, mailbox::Mailbox},
+    super::{access::Access, client_log::tests::logged, mailbox::Mailbox, properties::Queue},
     *,
 };
 use prometheus::{IntGauge, Registry};
 use rdkafka::{
-    Message as _, Offset, TopicPartitionList,
+    ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     message::Headers,
     mocking::MockCluster,
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 struct Rig {
     registry: Registry,
     metrics: Metrics,
-    config: ClientConfig,
+    clients: Clients,
     mailbox: Arc<Mailbox>,
 }
 
@@ -31,14 +31,23 @@ impl Rig {
         };
         let pending = IntGauge::new("pending", "pending").unwrap();
         let metrics = Metrics::register(&registry, &topics, pending).unwrap();
-        let mut config = ClientConfig::new();
-        config
-            .set("bootstrap.servers", servers)
-            .set("enable.idempotence", "true");
+        let kafka = crate::config::Kafka {
+            bootstrap_servers: servers.into(),
+            properties: std::collections::BTreeMap::new(),
+            property_files: std::collections::BTreeMap::new(),
+        };
+        let queue = Queue {
+            records: 1000,
+            bytes: 16 << 20,
+        };
+        // Fewer lines in the log: librdkafka says of this one that it's deprecated.
+        let clients = Clients::new(&Access::new(kafka), 4096, queue).changed(|config, _| {
+            config.remove("queuing.strategy");
+        });
         Self {
             registry,
             metrics,
-            config,
+            clients,
             mailbox: Arc::default(),
         }
     }
@@ -47,8 +56,8 @@ impl Rig {
         let (sender, waiting) = sync_channel(WAITING_MAX);
         let log = Arc::new(ClientLog::default());
         let reports: Arc<dyn Reports> = Arc::clone(&self.mailbox) as _;
-        let (config, metrics) = (self.config.clone(), self.metrics.clone());
-        let courier = Courier::new(config, metrics, log, reports, waiting);
+        let (clients, metrics) = (self.clients.clone(), self.metrics.clone());
+        let courier = Courier::new(clients, metrics, log, reports, waiting);
         (sender, courier)
     }
 
@@ -107,8 +116,8 @@ fn copies_arrive_and_more_than_may_be_under_way_wait_their_turn() {
     let rig = Rig::new(&cluster.bootstrap_servers());
     let log = Arc::new(ClientLog::default());
     let reports: Arc<dyn Reports> = Arc::clone(&rig.mailbox) as _;
-    let (config, metrics) = (rig.config.clone(), rig.metrics.clone());
-    let copies = KafkaCopies::start(config, metrics, log, reports).unwrap();
+    let (clients, metrics) = (rig.clients.clone(), rig.metrics.clone());
+    let copies = KafkaCopies::start(clients, metrics, log, reports).unwrap();
     let ids: Vec<_> = (0..WAITING_MAX + 100).map(|n| n.to_string()).collect();
     for id in &ids {
         let since = Instant::now();
@@ -153,7 +162,9 @@ fn a_copy_that_is_refused_is_counted_and_logged_once() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("quarantine", 1, 1).unwrap();
     let mut rig = Rig::new(&cluster.bootstrap_servers());
-    rig.config.set("message.max.bytes", "1000");
+    rig.clients = rig.clients.changed(|config, _| {
+        config.set("message.max.bytes", "1000");
+    });
     let (_, mut courier) = rig.courier();
     let mut large = copy("large");
     large.payload = vec![b'x'; 5000];
@@ -199,7 +210,9 @@ fn who_owes_a_copy_hears_what_became_of_it() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("quarantine", 1, 1).unwrap();
     let mut rig = Rig::new(&cluster.bootstrap_servers());
-    rig.config.set("message.max.bytes", "1000");
+    rig.clients = rig.clients.changed(|config, _| {
+        config.set("message.max.bytes", "1000");
+    });
     let (_, mut courier) = rig.courier();
     let mut large = copy("large");
     large.payload = vec![b'x'; 5000];

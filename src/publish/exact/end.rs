@@ -166,8 +166,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     fn advance(&mut self, now: Tick) {
         self.publish_sent(|_, _| true);
         self.backoff.reset();
-        self.kafka.reachable = Some(true);
-        self.kafka.last_error = None;
+        self.reached();
         let Some(exact) = &mut self.exact else { return };
         exact.committed = exact.sealed;
         exact.committed_at = now;

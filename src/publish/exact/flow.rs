@@ -15,6 +15,7 @@ use crate::{
         message::Message,
         plan::Tick,
         publisher::{Publisher, Render, Shared},
+        trouble::Trouble,
     },
     spool::{Outlet, Record, Seq},
 };
@@ -216,7 +217,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         if !code.is_purge() {
             let topic = &*exact.topic;
             tracing::warn!(topic, code = %code, "a checkpoint was not taken: nothing is published meanwhile");
-            self.kafka.last_error = Some(format!("{topic}: {code}"));
+            self.trouble = Some(Trouble::plain(format!("{topic}: {code}")));
         }
     }
 

@@ -107,8 +107,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     fn found(&mut self, now: Tick, found: &Found) -> Result<(), Fault> {
-        self.kafka.reachable = Some(true);
-        self.kafka.last_error = None;
+        self.reached();
         let Some(exact) = &mut self.exact else {
             return Ok(());
         };
@@ -265,6 +264,13 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             let phase = exact.transaction.phase();
             matches!(phase, Phase::Off | Phase::Committing | Phase::Aborting)
         })
+    }
+
+    /// Whether a transaction would be lost with the producer; none in at-least-once.
+    pub(in crate::publish) fn in_transaction(&self) -> Option<bool> {
+        let exact = self.exact.as_ref()?;
+        let phase = exact.transaction.phase();
+        Some(!matches!(phase, Phase::Off | Phase::Idle))
     }
 
     /// Whether a lane that goes alone was put off for the others, and they have nothing.

@@ -2,6 +2,7 @@
 
 use super::super::{
     Fault, Handle, Left,
+    access::{Access, Clients},
     copies::Copies,
     kafka::Kafka,
     lane::Plan,
@@ -10,7 +11,6 @@ use super::super::{
     metrics::Metrics,
     partitions::Watch,
     plan::Mode,
-    properties,
     publisher::{Parts, Render},
     stall::Patience,
     start,
@@ -181,18 +181,19 @@ impl Relay {
                 .chain(more)
                 .map(|&(k, v)| (k.to_owned(), config::Secret::new(v)))
                 .collect(),
+            property_files: BTreeMap::new(),
         };
         let mut plan = Plan::new(&topics, 4096);
         plan.patience = Patience {
             first: Duration::from_millis(600),
             again: Duration::from_millis(300),
         };
-        let client = properties::client_config(&kafka, 4096, plan.queue);
+        let clients = Clients::new(&Access::new(kafka), 4096, plan.queue);
         let (spool, handle, registry) = (Spool::default(), Handle::new(), Registry::new());
         let pending = IntGauge::new("pending", "pending").unwrap();
         let metrics = Metrics::register(&registry, &topics, pending.clone()).unwrap();
         let watch = Watch::start(
-            client.clone(),
+            clients.clone(),
             plan.topics(),
             metrics.clone(),
             Arc::default(),
@@ -200,7 +201,7 @@ impl Relay {
         );
         let parts = Parts {
             outlet: spool.clone(),
-            broker: Kafka::new(client, Arc::default()),
+            broker: Kafka::new(clients, Arc::default()),
             render: AsIs,
             copies: Box::new(NoCopies),
             reports: Arc::clone(&handle.mailbox) as Arc<dyn Reports>,

@@ -174,6 +174,8 @@ impl Run {
     fn step(&mut self, stop: bool) -> bool {
         let mut mail: Mail = self.world.lock().unwrap().kafka().mail(&mut self.dice);
         mail.stop_within = stop.then_some(NEVER);
+        // A password was changed.
+        mail.renew = self.dice.below(100) == 0;
         // Now and then time passes; it always does when nothing else can happen.
         let idle = mail.reports.is_empty() && mail.closed.is_empty();
         if let Some(wake) = self.wake

@@ -13,6 +13,7 @@ use crate::{
         message::Message,
         publisher::Render,
         stalls::Asks,
+        trouble::Trouble,
     },
     spool::{
         Aside, Cursor, Next, Outlet, QuarantineError, Reason, Record, Seq, Settled, Unrelated,
@@ -28,7 +29,7 @@ pub(super) struct Post;
 
 impl Reports for Post {
     fn report(&self, _: Report) {}
-    fn trouble(&self, _: ProducerId, _: Code, _: &str) {}
+    fn trouble(&self, _: ProducerId, _: Code, _: Trouble) {}
     fn closed(&self, _: ProducerId) {}
 }
 

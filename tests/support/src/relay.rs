@@ -115,6 +115,21 @@ impl Relay {
         String::from_utf8_lossy(&out).into_owned()
     }
 
+    /// The same for one that is to fail: its exit code, and all that it said.
+    #[track_caller]
+    pub fn failing(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        write_settings(&self.settings, self.dir.path());
+        let output = Command::new(&self.binary)
+            .args(arguments)
+            .arg("--config")
+            .arg(self.dir.path().join("livebridge.toml"))
+            .output()
+            .expect("the binary runs");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        (output.status.code(), said)
+    }
+
     /// Freezes it.
     #[track_caller]
     pub fn freeze(&self) {

@@ -136,6 +136,9 @@ securityContext:
 {{- if .Values.tls.secret }}
 - { name: tls, mountPath: /etc/livebridge-tls, readOnly: true }
 {{- end }}
+{{- range $number, $secret := include "livebridge.kafkaSecrets" . | fromJsonArray }}
+- { name: kafka-{{ $number }}, mountPath: /etc/livebridge-kafka/{{ $secret }}, readOnly: true }
+{{- end }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -159,6 +162,12 @@ securityContext:
 - name: tls
   secret:
     secretName: {{ . }}
+    defaultMode: 0440
+{{- end }}
+{{- range $number, $secret := include "livebridge.kafkaSecrets" . | fromJsonArray }}
+- name: kafka-{{ $number }}
+  secret:
+    secretName: {{ $secret }}
     defaultMode: 0440
 {{- end }}
 {{- with .Values.extraVolumes }}

@@ -9,6 +9,12 @@
 {{- if .Values.kafka.properties }}
 {{- $_ := set $kafka "properties" .Values.kafka.properties }}
 {{- end }}
+{{- range $property, $from := .Values.kafka.valuesFrom }}
+{{- $_ := set $kafka "property_files" (set (get $kafka "property_files" | default dict) $property (include "livebridge.kafkaFile" $from)) }}
+{{- end }}
+{{- range $property, $from := .Values.kafka.filesFrom }}
+{{- $_ := set $kafka "properties" (set (deepCopy (get $kafka "properties" | default dict)) $property (include "livebridge.kafkaFile" $from)) }}
+{{- end }}
 {{- $base := dict "ack" .Values.ack "delivery" .Values.delivery "kafka" $kafka "drain" $drain "sources" (dict "tencent" $tencent) }}
 {{- if eq .Values.ack "spool" }}
 {{- $_ := set $base "spool" (dict "dir" "/var/lib/livebridge/spool" "max_bytes" .Values.spool.maxBytes) }}
@@ -21,6 +27,20 @@
 {{- $_ := set $base "http" (dict "tls" $tls) }}
 {{- end }}
 {{- include "livebridge.toml" (dict "prefix" "" "map" (mergeOverwrite $base (deepCopy .Values.settings))) }}
+{{- end }}
+
+{{/* Where an item of a Secret of Kafka's clients is. */}}
+{{- define "livebridge.kafkaFile" -}}
+/etc/livebridge-kafka/{{ .secret }}/{{ .item }}
+{{- end }}
+
+{{/* The Secrets of Kafka's clients, each once, as JSON. */}}
+{{- define "livebridge.kafkaSecrets" -}}
+{{- $secrets := list }}
+{{- range $from := concat (values .Values.kafka.valuesFrom) (values .Values.kafka.filesFrom) }}
+{{- $secrets = append $secrets $from.secret }}
+{{- end }}
+{{- $secrets | uniq | sortAlpha | toJson }}
 {{- end }}
 
 {{/* A map as TOML, one dotted key a line: sprig's toToml would make floats of all numbers. */}}

@@ -22,6 +22,7 @@ use crate::{
         plan::Tick,
         publisher::{Parts, Publisher, Step},
         stalls::Nobody,
+        trouble::Trouble,
     },
     spool::{Instance, Seq},
 };
@@ -68,7 +69,7 @@ struct Post;
 
 impl Reports for Post {
     fn report(&self, _: Report) {}
-    fn trouble(&self, _: ProducerId, _: Code, _: &str) {}
+    fn trouble(&self, _: ProducerId, _: Code, _: Trouble) {}
     fn closed(&self, _: ProducerId) {}
 }
 
@@ -263,6 +264,8 @@ impl World {
                 .unwrap()
                 .mail(relay.process, &mut self.dice);
             mail.stop_within = stop.then_some(NEVER);
+            // A password was changed.
+            mail.renew = self.dice.below(100) == 0;
             let idle = mail.reports.is_empty() && mail.closed.is_empty() && mail.answers.is_empty();
             if let Some(wake) = relay.wake
                 && wake < NEVER

@@ -1,4 +1,4 @@
-//! When a certificate expires: the one field of X.509 that an operator must hear about in time.
+//! From when until when a certificate is valid: the one field of X.509 that an operator must hear about in time.
 //!
 //! ```text
 //! Certificate ::= SEQUENCE { tbsCertificate SEQUENCE {
@@ -6,7 +6,7 @@
 //!     validity SEQUENCE { notBefore Time, notAfter Time }, … }, … }
 //! ```
 //!
-//! rustls has checked the certificate by then; this only walks to the field. An X.509 crate would be a dozen more.
+//! Whether the rest is right is others' business; this only walks to the field. An X.509 crate would be a dozen more.
 
 const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
@@ -15,7 +15,12 @@ const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
 
 /// `notAfter` in seconds since the epoch; none if that can't be found.
-pub(super) fn not_after(der: &[u8]) -> Option<i64> {
+pub(crate) fn not_after(der: &[u8]) -> Option<i64> {
+    validity(der).map(|(_, until)| until)
+}
+
+/// `notBefore` and `notAfter`, the same.
+pub(crate) fn validity(der: &[u8]) -> Option<(i64, i64)> {
     let mut outer = der;
     let mut certificate = take(&mut outer, SEQUENCE)?;
     let mut fields = take(&mut certificate, SEQUENCE)?;
@@ -26,8 +31,7 @@ pub(super) fn not_after(der: &[u8]) -> Option<i64> {
     take(&mut fields, SEQUENCE)?;
     take(&mut fields, SEQUENCE)?;
     let mut validity = take(&mut fields, SEQUENCE)?;
-    time(&mut validity)?;
-    time(&mut validity)
+    Some((time(&mut validity)?, time(&mut validity)?))
 }
 
 /// The content of the next element, which must be of this kind.
@@ -117,6 +121,7 @@ mod tests {
         ] {
             let der = certificate(year, month, day);
             assert_eq!(not_after(&der), Some(seconds), "{year}-{month}-{day}");
+            assert_eq!(validity(&der), Some((631_152_000, seconds)));
         }
     }
 
