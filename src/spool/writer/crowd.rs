@@ -24,6 +24,10 @@ pub(super) struct Crowd {
 
 impl Crowd {
     /// Waits for the most of a crowd to be back, so that it shares a sync again. A lone callback is never waited with.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the writer's own thread, and for as long as a sync at most"
+    )]
     pub(super) fn gather(&self, queue: &mut mpsc::Receiver<Append>, batch: &mut Vec<Append>) {
         let begin = Instant::now();
         loop {
