@@ -12,14 +12,20 @@ use livebridge::{
     spool::{self, AfterSync, Appender, CeId, Envelope, Opened, Outlet, Settled},
 };
 use prometheus::Registry;
-use tokio::runtime::Handle;
 use std::{path::Path, sync::Arc, time::Duration};
+use tokio::runtime::Handle;
 
 /// What a record takes in a segment: see below.
 pub const FRAME: usize = 976;
 
 /// With limits as the relay has them.
-pub fn open(dir: &Path, max_bytes: u64, entries: u64, registry: &Registry, runtime: &Handle) -> Fallible<Opened> {
+pub fn open(
+    dir: &Path,
+    max_bytes: u64,
+    entries: u64,
+    registry: &Registry,
+    runtime: &Handle,
+) -> Fallible<Opened> {
     let spool = config::Spool {
         dir: dir.into(),
         max_bytes,

@@ -53,7 +53,9 @@ pub fn fill(dir: &Path) -> Fallible<()> {
     let runtime = clients::runtime()?;
     let opened = spool::open(dir, 1 << 40, 1, &Registry::new(), runtime.handle())?;
     let append = spool::appending(opened.appender)?;
-    clients::run(&runtime, CLIENTS, Duration::from_secs(3600), append, || Ok(()))?;
+    clients::run(&runtime, CLIENTS, Duration::from_secs(3600), append, || {
+        Ok(())
+    })?;
     Ok(())
 }
 
