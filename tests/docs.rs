@@ -9,6 +9,7 @@ use std::{
 };
 use support::{
     callback::{recording, signed},
+    docs::{self, commands},
     kafka::Broker,
     port::Port,
     process::Process,
@@ -35,21 +36,6 @@ fn pages() -> Vec<(PathBuf, String)> {
         (path, text)
     };
     paths.into_iter().map(read).collect()
-}
-
-/// The commands of fenced blocks, joined where a line ends in a backslash, without prompts and comments.
-fn commands(page: &str) -> Vec<String> {
-    let blocks = page.split("```").skip(1).step_by(2);
-    let mut commands = Vec::new();
-    for block in blocks.filter_map(|b| b.strip_prefix("console\n").or(b.strip_prefix("sh\n"))) {
-        let joined = block.replace("\\\n", " ");
-        for line in joined.lines() {
-            let line = line.trim().trim_start_matches("$ ");
-            let line = line.split("  #").next().unwrap_or(line);
-            commands.push(line.trim().to_owned());
-        }
-    }
-    commands
 }
 
 /// GitHub's anchor of a heading.
@@ -121,6 +107,52 @@ fn the_binary_understands_every_line_that_the_docs_show() {
         }
     }
     assert!(shown > 25, "{shown}");
+}
+
+/// What the code logs at info and above: its place, and the pieces of its text between what is put in, and between clauses.
+fn logged(dir: &Path, found: &mut Vec<(String, Vec<String>)>) {
+    for entry in fs::read_dir(dir).expect("sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() && !path.ends_with("tests") && !path.ends_with("simulation") {
+            logged(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let code = fs::read_to_string(&path).expect("a source");
+            let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+            for level in ["error", "warn", "info"] {
+                for call in code.split(&format!("tracing::{level}!(")).skip(1) {
+                    let call = call.split(");").next().unwrap_or_default();
+                    found.push((path.display().to_string(), pieces(call)));
+                }
+            }
+        }
+    }
+}
+
+fn pieces(call: &str) -> Vec<String> {
+    let texts = call.split('"').skip(1).step_by(2);
+    let text = texts.max_by_key(|text| text.len()).unwrap_or_default();
+    let text = text.replace("\\\n", " ");
+    let fixed = text.split(['{', '}']).step_by(2);
+    let clauses = fixed.flat_map(|fixed| fixed.split([':', ';', ',']));
+    clauses
+        .map(|clause| clause.split_whitespace().collect::<Vec<_>>().join(" "))
+        .filter(|clause| clause.len() >= 8)
+        .collect()
+}
+
+#[test]
+fn every_line_of_the_log_is_explained() {
+    let page = docs::page("docs/logs.md");
+    let mut lines = Vec::new();
+    logged(&Path::new(ROOT).join("src"), &mut lines);
+    assert!(lines.len() > 50, "{}", lines.len());
+    // Texts that are made elsewhere.
+    let (made, written): (Vec<_>, Vec<_>) = lines.iter().partition(|(_, pieces)| pieces.is_empty());
+    assert!(made.len() <= 5, "{made:?}");
+    for (place, pieces) in written {
+        let explained = pieces.iter().any(|piece| page.contains(piece.as_str()));
+        assert!(explained, "{place} logs {pieces:?}");
+    }
 }
 
 fn planned(rate: &str, outage: &str, body: &str) -> String {
@@ -206,14 +238,7 @@ fn no_record_takes_more_than_plan_reckons_with() {
 fn the_walk_through_an_installation_runs_as_shown() {
     let broker = Broker::started();
     let (http, admin) = (Port::claim(), Port::claim());
-    let page = fs::read_to_string(Path::new(ROOT).join("docs/install.md")).expect("the page");
-    let (_, walk) = page.split_once("<!-- test: bare -->\n").expect("the walk");
-    let lines = commands(
-        walk.split_inclusive("```")
-            .take(2)
-            .collect::<String>()
-            .as_str(),
-    );
+    let lines = docs::marked(&docs::page("docs/install.md"), "bare").concat();
     assert!(lines.len() > 10, "{lines:?}");
     let post_to = format!(
         "livebridge send --url http://{}/callbacks/tencent ",

@@ -14,6 +14,7 @@ pub mod admin;
 pub mod callback;
 pub mod cluster;
 pub mod dice;
+pub mod docs;
 pub mod doors;
 pub mod guarded;
 pub mod http;
