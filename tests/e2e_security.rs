@@ -264,6 +264,11 @@ fn every_client_logs_in_and_a_new_password_is_used_from_then_on() {
     let untypable = callback::signed(r#"{"stream_id":"s1"}"#);
     assert_eq!(relay.post(&untypable).status, 200);
     relay.wait_until_settled(SETTLE);
+    // What is published stands in the checkpoint a moment after it is counted.
+    wait::until("the checkpoint to pass what was published", SETTLE, || {
+        let dry = relay.command(&["replay", "--since", "1h", "--dry-run"]);
+        (!dry.contains("not published yet")).then_some(())
+    });
     let replayed = relay.command(&["replay", "--since", "1h"]);
     assert!(replayed.contains("replayed 20 record(s)"), "{replayed}");
     wait::until("the copy of what was quarantined", SETTLE, || {
