@@ -1,12 +1,15 @@
 //! What the tests of exactly-once share.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 use support::{
     callback,
     kafka::Broker,
     load::Journal,
     oracle::{self, Findings},
-    reader,
+    reader::{self, Message},
     relay::Relay,
     topics::Topics,
 };
@@ -30,9 +33,36 @@ pub(crate) fn check(broker: &Broker, topics: &Topics, journal: &Journal) -> Find
         .filter(|name| *name != topics.of("checkpoint"))
         .collect();
     let messages = reader::read_committed(&broker.bootstrap(), &names);
-    let findings = oracle::check(journal, &messages).unwrap_or_else(|faults| panic!("{faults}"));
+    let findings = oracle::check(journal, &messages).unwrap_or_else(|faults| {
+        let all = reader::read(&broker.bootstrap(), &names);
+        panic!("{faults}\n{}", places(&all, &messages))
+    });
     assert_eq!(findings.duplicates, 0, "{findings:?}");
     findings
+}
+
+/// Where everything lies, aborted or not: what is missing was aborted, or was never there.
+fn places(all: &[Message], committed: &[Message]) -> String {
+    let committed: HashSet<_> = committed.iter().map(place).collect();
+    let lines = all.iter().map(|message| {
+        let key = message.key_text().unwrap_or("?");
+        let fate = if committed.contains(&place(message)) {
+            "committed"
+        } else {
+            "aborted"
+        };
+        let (topic, partition, offset) = place(message);
+        let id = message.ce_id();
+        format!(
+            "{topic}/{partition} {offset}: {key} {id} at {} {fate}",
+            message.timestamp
+        )
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn place(message: &Message) -> (&str, i64, i64) {
+    (&message.topic, message.partition, message.offset)
 }
 
 /// Posts the callbacks of these numbers to a stream; each must be answered 200.

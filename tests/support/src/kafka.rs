@@ -25,11 +25,12 @@ const START: Duration = Duration::from_secs(240);
 /// A broker. Dropping it kills it and removes its data.
 #[derive(Debug)]
 pub struct Broker {
+    /// Before the directory, which is dropped after it: the log of a failed test lies there.
+    process: Mutex<Option<Process>>,
     port: Port,
     controller: Port,
     dir: TempDir,
     machine: Machine,
-    process: Mutex<Option<Process>>,
     /// Of further listeners, held with it.
     _ports: Vec<Port>,
 }

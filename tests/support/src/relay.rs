@@ -23,12 +23,13 @@ const START: Duration = Duration::from_secs(30);
 /// A relay. Dropping it kills its process and removes its spool.
 #[derive(Debug)]
 pub struct Relay {
+    /// Before the directory, which is dropped after it: the log of a failed test lies there.
+    process: Option<Process>,
     binary: PathBuf,
     settings: Vec<(String, String)>,
     dir: TempDir,
     http: Port,
     admin: Port,
-    process: Option<Process>,
 }
 
 impl Relay {
