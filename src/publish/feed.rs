@@ -245,7 +245,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             return Ok(self.without_producer());
         }
         let standing = lane.window.standing(record.envelope.family, record.seq);
-        if !lane.window.has_room(standing, record.envelope.body.len()) {
+        let (slot, own) = (lane.window.has_slot(standing), lane.window.load());
+        let loads = self.lanes.iter().map(|lane| lane.window.load());
+        if !slot || !self.room.admits(own, loads, record.envelope.body.len()) {
             return Ok(Took::Full);
         }
         let message = match self.parts.render.message(record, topic) {

@@ -7,9 +7,10 @@ use super::{
     mailbox::ProducerId,
     plan::{Course, Mode, Route, Tick, routes},
     properties::{Queue, message_max_bytes},
+    room::{Load, Room},
     stall::{Patience, Stall},
     status,
-    window::{Limits, Standing, Window},
+    window::{Standing, Window},
 };
 use crate::{
     callback::names::Family,
@@ -19,8 +20,8 @@ use crate::{
 };
 use std::{io, sync::Arc};
 
-/// What all windows may hold together; the client's queue is twice as large, since it lets go of a record a little
-/// later than it reports it. Together: the publisher's memory.
+/// What all windows may hold together, half of it in shares of each; the client's queue is twice as large, since it lets go
+/// of a record a little later than it reports it. Together: the publisher's memory.
 const WINDOWS_BYTES: usize = 16 << 20;
 const WINDOWS_RECORDS: usize = 32 << 10;
 /// Slots for each record in flight: how far a stuck partition may be overtaken by the others of its topic.
@@ -32,7 +33,9 @@ const LOOK_AT: u64 = 1 << 16;
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) routes: Vec<Route>,
-    pub(super) limits: Limits,
+    pub(super) room: Room,
+    /// Slots in the window of each.
+    pub(super) span: usize,
     /// For librdkafka.
     pub(super) queue: Queue,
     /// Of the jitter: by chance, but for simulations.
@@ -47,19 +50,21 @@ impl Plan {
     pub(super) fn new(topics: &Topics, body_bytes: usize) -> Self {
         let routes = routes(topics);
         let lanes = routes.iter().filter(|r| r.topic.is_some()).count().max(1);
-        let limits = Limits {
-            records: WINDOWS_RECORDS / lanes,
-            bytes: (WINDOWS_BYTES / lanes).max(message_max_bytes(body_bytes)),
-            span: WINDOWS_RECORDS / lanes * SPAN,
-        };
-        let queue = Queue {
-            records: 2 * lanes * limits.records,
-            bytes: 2 * lanes * limits.bytes,
+        let room = Room {
+            share: Load {
+                records: WINDOWS_RECORDS / 2 / lanes,
+                bytes: (WINDOWS_BYTES / 2 / lanes).max(message_max_bytes(body_bytes)),
+            },
+            pool: Load {
+                records: WINDOWS_RECORDS / 2,
+                bytes: WINDOWS_BYTES / 2,
+            },
         };
         Self {
             routes,
-            limits,
-            queue,
+            room,
+            span: WINDOWS_RECORDS / lanes * SPAN,
+            queue: queue(&room, lanes),
             // Without chance the waits are only not spread.
             seed: getrandom::u64().unwrap_or_default(),
             patience: Patience::default(),
@@ -69,18 +74,18 @@ impl Plan {
 
     /// The same for exactly-once: one transaction at a time is under way, which any lane may fill.
     pub(super) fn exact(topics: &Topics, body_bytes: usize) -> Self {
-        let limits = Limits {
-            records: RECORDS_MAX,
-            bytes: BYTES_MAX.max(message_max_bytes(body_bytes)),
-            span: RECORDS_MAX * SPAN,
-        };
-        let queue = Queue {
-            records: 2 * limits.records,
-            bytes: 2 * limits.bytes,
+        let room = Room {
+            share: Load {
+                records: RECORDS_MAX,
+                bytes: BYTES_MAX.max(message_max_bytes(body_bytes)),
+            },
+            pool: Load::default(),
         };
         Self {
-            limits,
-            queue,
+            room,
+            span: RECORDS_MAX * SPAN,
+            // The transaction is what bounds them all.
+            queue: queue(&room, 1),
             checkpoint: Some(topics.checkpoint.as_str().into()),
             ..Self::new(topics, body_bytes)
         }
@@ -89,6 +94,14 @@ impl Plan {
     /// The topics that records go to.
     pub(super) fn topics(&self) -> Vec<String> {
         self.routes.iter().filter_map(|r| r.topic.clone()).collect()
+    }
+}
+
+/// Twice what all windows hold.
+const fn queue(room: &Room, lanes: usize) -> Queue {
+    Queue {
+        records: 2 * (lanes * room.share.records + room.pool.records),
+        bytes: 2 * (lanes * room.share.bytes + room.pool.bytes),
     }
 }
 
@@ -238,14 +251,14 @@ pub(super) struct Lane<C, P> {
 impl<C: Cursor, P: Producer> Lane<C, P> {
     pub(super) fn new(
         route: Route,
-        limits: Limits,
+        span: usize,
         settled: &Settled,
         seed: u64,
         patience: Patience,
     ) -> Self {
         Self {
             topic: route.topic.map(Into::into),
-            window: Window::new(limits, &route.families, settled),
+            window: Window::new(span, &route.families, settled),
             families: route.families,
             course: Course::new(seed),
             stall: Stall::new(patience),

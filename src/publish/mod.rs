@@ -39,6 +39,7 @@ pub mod properties;
 mod publisher;
 mod renewal;
 pub mod retry;
+pub mod room;
 mod shared;
 #[cfg(test)]
 pub(crate) mod simulation;

@@ -16,6 +16,7 @@ use super::{
     metrics::Metrics,
     plan::Tick,
     retry::Backoff,
+    room::Room,
     stalls::Asks,
     status,
     trouble::Trouble,
@@ -71,6 +72,8 @@ pub(super) struct Parts<O, B, R> {
 pub(super) struct Publisher<O: Outlet, B: Broker, R> {
     pub(super) parts: Parts<O, B, R>,
     pub(super) lanes: Vec<Lane<O::Cursor, B::Producer>>,
+    /// What the lanes may have under way.
+    pub(super) room: Room,
     pub(super) head: Feed<O::Cursor>,
     /// Since when the head cursor waits for a full window.
     pub(super) stalled: Option<Tick>,
@@ -119,7 +122,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             .zip(0..)
             .map(|(route, at)| {
                 let seed = plan.seed.wrapping_add(at);
-                Lane::new(route, plan.limits, &settled, seed, plan.patience)
+                Lane::new(route, plan.span, &settled, seed, plan.patience)
             })
             .collect();
         // The head cursor starts where the foremost lane goes on; the others catch up with cursors of their own.
@@ -134,6 +137,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         Self {
             head: Feed::new(parts.outlet.cursor(head)),
             parts,
+            room: plan.room,
             lanes,
             stalled: None,
             shared: Shared::Waiting { until: Tick::ZERO },

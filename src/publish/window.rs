@@ -10,23 +10,13 @@
 //!           └─ dropped: settled is 13 (just before 14)
 //! ```
 
+use super::room::Load;
 use crate::{
     callback::names::Family,
     clock::Millis,
     spool::{Seq, Settled},
 };
 use std::collections::VecDeque;
-
-/// How much a lane may have under way. One record is always admitted, whatever its size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Records sent and not reported.
-    pub records: usize,
-    /// Their bytes, together.
-    pub bytes: usize,
-    /// Slots, reported ones that wait for an earlier one included: a stuck partition must not fill the memory.
-    pub span: usize,
-}
 
 /// A record that isn't settled yet.
 #[derive(Debug, Clone, Copy)]
@@ -69,18 +59,18 @@ pub enum Standing {
 /// See the module.
 #[derive(Debug)]
 pub struct Window {
-    limits: Limits,
+    span: usize,
     tracks: Vec<Track>,
     passed: Seq,
-    sent: usize,
-    sent_bytes: usize,
+    sent: Load,
     slots: usize,
 }
 
 impl Window {
-    /// A window over these families, which were settled so far.
+    /// A window over these families, which were settled so far. It has at most `span` slots, those of reported records that
+    /// wait for an earlier one included: a stuck partition must not fill the memory.
     #[must_use]
-    pub fn new(limits: Limits, families: &[Family], settled: &Settled) -> Self {
+    pub fn new(span: usize, families: &[Family], settled: &Settled) -> Self {
         let track = |&family| Track {
             family,
             slots: VecDeque::new(),
@@ -88,11 +78,10 @@ impl Window {
         };
         let least = families.iter().map(|&f| settled.of(f)).min();
         Self {
-            limits,
+            span,
             tracks: families.iter().map(track).collect(),
             passed: least.unwrap_or_default(),
-            sent: 0,
-            sent_bytes: 0,
+            sent: Load::default(),
             slots: 0,
         }
     }
@@ -106,6 +95,12 @@ impl Window {
     /// Records with a producer.
     #[must_use]
     pub const fn in_flight(&self) -> usize {
+        self.sent.records
+    }
+
+    /// These, and their bytes.
+    #[must_use]
+    pub const fn load(&self) -> Load {
         self.sent
     }
 
@@ -140,13 +135,10 @@ impl Window {
         first.map_or(self.passed, |seq| Seq(seq.0.saturating_sub(1)))
     }
 
-    /// Whether a record of this size may be sent now. One that is due again has its slot already.
+    /// Whether there is a slot for one more. A record that is due again has its own already.
     #[must_use]
-    pub fn has_room(&self, standing: Standing, bytes: usize) -> bool {
-        let fits = self.sent < self.limits.records
-            && self.sent_bytes.saturating_add(bytes) <= self.limits.bytes;
-        let slot = standing == Standing::Due || self.slots < self.limits.span;
-        slot && (fits || self.sent == 0)
+    pub fn has_slot(&self, standing: Standing) -> bool {
+        standing == Standing::Due || self.slots < self.span
     }
 
     /// What this record is to the lane.
@@ -173,8 +165,8 @@ impl Window {
             Standing::Due => self.put(family, seq, State::Sent),
             Standing::Over => panic!("record {seq} was sent twice"),
         }
-        self.sent += 1;
-        self.sent_bytes += self.bytes_of(family, seq);
+        self.sent.records += 1;
+        self.sent.bytes += self.bytes_of(family, seq);
     }
 
     /// The record was settled without being sent: quarantined, discarded or corrupt.
@@ -196,8 +188,8 @@ impl Window {
     /// If it isn't under way: it was settled twice, or never sent.
     pub fn settle(&mut self, family: Family, seq: Seq) -> Millis {
         let (bytes, accepted_at) = self.take_sent(family, seq);
-        self.sent -= 1;
-        self.sent_bytes -= bytes;
+        self.sent.records -= 1;
+        self.sent.bytes -= bytes;
         self.advance(family);
         accepted_at
     }
@@ -208,8 +200,7 @@ impl Window {
         for slot in slots.filter(|s| s.state == State::Sent) {
             slot.state = State::Due;
         }
-        self.sent = 0;
-        self.sent_bytes = 0;
+        self.sent = Load::default();
     }
 
     /// Everything up to `seq` was looked at, and what wasn't met isn't this lane's.
@@ -257,8 +248,7 @@ impl Window {
                 }
             }
         }
-        self.sent = 0;
-        self.sent_bytes = 0;
+        self.sent = Load::default();
         for family in self.families() {
             self.advance(family);
         }

@@ -1,19 +1,23 @@
 use super::*;
 
-const LIMITS: Limits = Limits {
-    records: 3,
-    bytes: 100,
-    span: 4,
-};
+const SPAN: usize = 4;
 const A: Family = Family::Recording;
 const B: Family = Family::Stream;
 
 fn window() -> Window {
-    Window::new(LIMITS, &[A, B], &Settled::default())
+    Window::new(SPAN, &[A, B], &Settled::default())
 }
 
 fn send(window: &mut Window, family: Family, seq: u64) {
     window.sent(family, Seq(seq), 10, Millis(seq));
+}
+
+/// Of so many records, as [`send`] sends them.
+const fn load(records: usize) -> Load {
+    Load {
+        records,
+        bytes: 10 * records,
+    }
 }
 
 fn settled(window: &Window) -> (u64, u64) {
@@ -60,20 +64,21 @@ fn a_rewind_skips_what_was_reported_and_sends_the_rest_again() {
 }
 
 #[test]
-fn a_window_is_bounded_in_records_bytes_and_span_but_takes_one_of_any_size() {
+fn a_window_is_bounded_in_slots_and_counts_what_is_under_way() {
     let mut window = window();
-    assert!(window.has_room(Standing::New, 1 << 20));
-    send(&mut window, A, 1);
-    assert!(!window.has_room(Standing::New, 91));
-    send(&mut window, A, 2);
-    send(&mut window, A, 3);
-    assert!(!window.has_room(Standing::New, 1), "three records");
+    for seq in 1..=4 {
+        assert!(window.has_slot(Standing::New));
+        send(&mut window, A, seq);
+    }
+    assert_eq!(window.load(), load(4));
+    assert!(!window.has_slot(Standing::New), "four slots");
     window.settle(A, Seq(2));
     window.settle(A, Seq(3));
-    send(&mut window, A, 4);
-    assert!(!window.has_room(Standing::New, 1), "four slots");
+    assert_eq!(window.load(), load(2));
+    assert!(!window.has_slot(Standing::New), "the first one holds them");
     window.rewind();
-    assert!(window.has_room(Standing::Due, 1), "a slot of its own");
+    assert_eq!(window.load(), load(0));
+    assert!(window.has_slot(Standing::Due), "a slot of its own");
 }
 
 #[test]
@@ -99,7 +104,7 @@ fn families_that_were_settled_differently_skip_what_each_has() {
     let mut start = Settled::default();
     start.advance(A, Seq(10));
     start.advance(B, Seq(4));
-    let window = Window::new(LIMITS, &[A, B], &start);
+    let window = Window::new(SPAN, &[A, B], &start);
     assert_eq!(window.restart(), Seq(4));
     assert_eq!(window.standing(A, Seq(7)), Standing::Over);
     assert_eq!(window.standing(B, Seq(7)), Standing::New);

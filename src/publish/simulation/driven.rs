@@ -60,8 +60,9 @@ impl<O: Outlet> Driven<O> {
     ) -> Self {
         let mut plan = Plan::new(topics, BODY_BYTES);
         // Little, so that lanes fall behind within a short day.
-        plan.limits.records = 8;
-        plan.limits.span = 16;
+        plan.room.share.records = 4;
+        plan.room.pool.records = 8;
+        plan.span = 16;
         plan.seed = seed;
         let parts = Parts {
             outlet,

@@ -92,8 +92,9 @@ fn start(world: &WorldRef, seed: u64) -> (Sim, Registry, u64) {
     let recovered = world.lock().unwrap().unsettled();
     pending.set(i64::try_from(recovered).unwrap());
     let mut plan = Plan::new(&topics(), 1000);
-    plan.limits.records = 8;
-    plan.limits.span = 16;
+    plan.room.share.records = 4;
+    plan.room.pool.records = 8;
+    plan.span = 16;
     plan.seed = seed;
     let kafka = Arc::clone(&world.lock().unwrap().kafka);
     let parts = Parts {
