@@ -36,6 +36,12 @@ impl Millis {
         self.0 / 1000
     }
 
+    /// Nanoseconds since the epoch, as traces count; saturates.
+    #[must_use]
+    pub const fn nanos(self) -> u64 {
+        self.0.saturating_mul(1_000_000)
+    }
+
     /// How long after `earlier` this is; zero if it isn't.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {

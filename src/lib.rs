@@ -21,6 +21,7 @@
 //! * [`rejects`]: the ledger of refused callbacks, for the day a key was mis-rotated.
 //! * [`follow`]: the door's decisions, for whoever follows them live.
 //! * [`control`]: the socket in the spool's directory through which commands reach a running relay.
+//! * [`traces`]: `traceparent`s taken over or begun, and their spans for a collector.
 //! * [`config`], [`app`], [`cli`]: settings; the only place that builds and ties the parts; the commands.
 
 pub mod app;
@@ -40,3 +41,4 @@ pub mod rejects;
 #[cfg(test)]
 mod simulation;
 pub mod spool;
+pub mod traces;

@@ -53,6 +53,9 @@ const PURE: &[&str] = &[
     "publish/exact/transaction.rs",
     "publish/message.rs",
     "publish/message",
+    "traces/context.rs",
+    "traces/span.rs",
+    "traces/otlp.rs",
 ];
 
 /// (who, must not know, because)
@@ -82,6 +85,18 @@ const STRANGERS: &[(&str, &[&str], &str)] = &[
             "std::fs",
         ],
         "it stands in the spool's place: it serves both sides and knows neither, and no disk",
+    ),
+    (
+        "traces",
+        &[
+            "rdkafka",
+            "crate::front",
+            "crate::publish",
+            "crate::spool",
+            "crate::hold",
+            "std::fs",
+        ],
+        "both sides tell it of their steps, and it knows neither",
     ),
     (
         "callback",

@@ -36,6 +36,8 @@ const VARIANTS: &[(&str, &[&str], usize, usize)] = &[
             "ingress.className=nginx",
             "ingress.tlsSecret=door",
             "drainJob.claim=spool-livebridge-2",
+            "traces.endpoint=http://otel-collector.observability:4318/v1/traces",
+            "traces.sample=0.1",
             "tls.secret=door",
             "tls.clientCaItem=ca.crt",
             "image.digest=sha256:0123456789012345678901234567890123456789012345678901234567890123",
@@ -290,6 +292,19 @@ fn the_relay_takes_the_settings_of_every_variant() {
 }
 
 #[test]
+fn the_network_policy_lets_spans_out_to_their_collector_alone() {
+    let policy = |sets: &[&str]| rendered(sets, &["-s", "templates/networkpolicy.yaml"]);
+    assert!(!policy(&[]).contains("collector"));
+    for (endpoint, port) in [("http://otel:4318/v1/traces", 4318), ("http://otel", 80)] {
+        let policy = policy(&[&format!("traces.endpoint={endpoint}")]);
+        let said = format!(
+            "# The collector of traces.\n    - ports:\n        - {{ protocol: TCP, port: {port} }}\n"
+        );
+        assert!(policy.contains(&said), "{policy}");
+    }
+}
+
+#[test]
 fn the_time_to_end_is_more_than_any_drain_takes() {
     for (drain, grace) in [
         (&[][..], 40),
@@ -389,6 +404,8 @@ fn values_that_are_wrong_are_refused() {
         "kafka.valuesFrom.sasl\\.password=secret",
         "kafka.filesFrom.ssl\\.ca\\.location.item=../ca",
         "podSecurity.runAsUser=0",
+        "traces.endpoint=https://otel",
+        "traces.sample=2",
     ] {
         assert!(
             !template(&[wrong], &[]).status.success(),

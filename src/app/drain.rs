@@ -3,6 +3,7 @@
 use super::{
     Fault, Signals, publisher_ended,
     renewal::{self, Renewal},
+    spans::export_spans,
     start::{open_spool, watch_thread},
 };
 use crate::{
@@ -15,11 +16,13 @@ use std::{sync::Arc, time::Duration};
 use tokio::{
     runtime,
     sync::watch,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 /// How often whoever waits is told.
 const TOLD: Duration = Duration::from_millis(200);
+/// How long a collector may take for what is left to export.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 /// As good as without an end.
 const EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
@@ -72,7 +75,8 @@ async fn run(
     let metrics = publish::Metrics::register(&registry, &config.topics, opened.pending.clone())?;
     let settings = publish::Settings::from(config);
     let renewal = Renewal::new(config, settings.kafka.clone(), publisher.clone(), || {});
-    let publishing = publish::spawn(&publisher, settings, opened.outlet, clock, metrics)?;
+    let (traces, exporter) = export_spans(&config.traces, &registry)?;
+    let publishing = publish::spawn(&publisher, settings, opened.outlet, clock, metrics, traces)?;
     let mut publishing = watch_thread(publishing)?;
     // Nothing is accepted: without an appender the writer ends, and with it the housekeeper.
     drop(opened.appender);
@@ -88,7 +92,10 @@ async fn run(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            ended = &mut publishing => return publisher_ended(ended).map(|left| left.records),
+            ended = &mut publishing => {
+                exporter.ends_by(Instant::now() + LAST_SPANS).await;
+                return publisher_ended(ended).map(|left| left.records);
+            }
             () = &mut renewals => return Err(Fault::EndedByItself("watch over passwords and certificates")),
             () = &mut asked, if !asked_already => {
                 asked_already = true;

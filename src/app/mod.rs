@@ -9,6 +9,7 @@ mod files;
 mod part;
 mod renewal;
 mod signals;
+mod spans;
 mod start;
 mod status;
 mod stop;
@@ -27,6 +28,7 @@ use crate::{
     spool,
 };
 use part::Part;
+use spans::Exporter;
 use std::{
     future::Future,
     io,
@@ -106,6 +108,7 @@ struct Parts {
     /// Told to read keys and certificates at once.
     reload: Arc<Notify>,
     store: Store,
+    exporter: Exporter,
     publisher: publish::Handle,
     publishing: Part<oneshot::Receiver<Result<Left, publish::Fault>>>,
     /// Held: the listeners of these stop when they are dropped.

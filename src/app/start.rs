@@ -5,6 +5,7 @@ use super::{
     control::Control,
     files,
     renewal::{self, Renewal},
+    spans::export_spans,
     status::{Sources, status, unchecked},
     store::Building,
 };
@@ -31,6 +32,7 @@ use tokio::{
     net::TcpListener,
     runtime::Handle,
     sync::{Notify, oneshot, watch},
+    task,
 };
 
 /// The two sockets, bound.
@@ -101,6 +103,7 @@ impl Relay {
         let publisher = publish::Handle::new();
         let settings = publish::Settings::from(config);
         let access = settings.kafka.clone();
+        let (traces, exporter) = export_spans(&config.traces, &registry)?;
         let building = Building {
             config,
             settings: &settings,
@@ -108,6 +111,7 @@ impl Relay {
             registry: &registry,
             callbacks: &callbacks,
             publisher: &publisher,
+            traces: &traces,
         };
         let mut built = building.open().await?;
         let decisions = Arc::new(Decisions::new(&names, &config.redact));
@@ -131,6 +135,7 @@ impl Relay {
             callbacks,
             ledger: built.ledger,
             decisions,
+            traces,
             read_key_file: Arc::new(read_file),
             read_pem: Arc::new(read_settings_file),
         })?);
@@ -173,6 +178,7 @@ impl Relay {
                 publisher,
                 publishing: Part::new(built.publishing),
                 reload,
+                exporter,
                 _stops: [admin_stop, reloads_stop],
             },
         })
@@ -191,7 +197,7 @@ pub(super) async fn open_spool(
     let (spool, dedup, limits) = (config.spool.clone(), config.dedup, config.limits);
     let ring = publisher.clone();
     let runtime = Handle::current();
-    let opening = tokio::task::spawn_blocking(move || {
+    let opening = task::spawn_blocking(move || {
         let settings = spool::Settings {
             spool: &spool,
             dedup,

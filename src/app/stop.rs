@@ -61,6 +61,8 @@ async fn close(mut parts: Parts, drain: Drain) -> Result<Ended, Fault> {
     let publish = parts.store.publishes_for(drain);
     let left = publisher_ends(&mut parts, publish).await;
     parts.admin.abort();
+    let last_spans = latest.min(Instant::now() + GRACE / 4);
+    parts.exporter.ends_by(last_spans).await;
     parts.store.gone(latest).await;
     writer?;
     Ok(Ended {

@@ -16,6 +16,7 @@ use crate::{
     publish::{self, Left, plan},
     rejects::{self, Ledger},
     spool,
+    traces::Traces,
 };
 use prometheus::Registry;
 use std::{future, sync::Arc, time::Duration};
@@ -36,6 +37,7 @@ pub(super) struct Building<'a> {
     pub(super) registry: &'a Registry,
     pub(super) callbacks: &'a Callbacks,
     pub(super) publisher: &'a publish::Handle,
+    pub(super) traces: &'a Traces,
 }
 
 /// An open store, and the publisher that reads it.
@@ -178,6 +180,7 @@ impl Building<'_> {
             outlet,
             Arc::clone(self.clock),
             metrics.clone(),
+            self.traces.clone(),
         )?;
         Ok((watch_thread(thread)?, metrics))
     }

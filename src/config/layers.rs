@@ -227,6 +227,7 @@ impl<'a> Layers<'a> {
         match self.single.get(setting.toml)? {
             Value::String(text) => Some(text.clone()),
             Value::Integer(number) => Some(number.to_string()),
+            Value::Float(number) => Some(number.to_string()),
             other => {
                 let problem = format!("must be a text or a number, not {}", article(other));
                 self.fault(self.in_file(setting.toml), problem);

@@ -2,15 +2,16 @@
 
 use super::{
     Ack, Cidr, CloudEvents, Config, Dedup, Delivery, Drain, Faults, Flags, Http, Kafka, Limits,
-    Log, LogFormat, Payload, Rejects, Spool, Surroundings, TlsFiles, Topics, kafka, kafka_files,
+    Log, LogFormat, Payload, Rejects, Spool, Surroundings, TlsFiles, Topics, Traces, kafka,
+    kafka_files,
     keys::read_limited,
     layers::Layers,
     reference as r, relations,
     sources::sources,
     tls::{self, Pem},
     values::{
-        address, bootstrap_servers, count, count_or_off, duration, log_filter, path, size,
-        topic_needed, topic_or_off, word,
+        address, bootstrap_servers, count, count_or_off, duration, endpoint, log_filter, path,
+        share, size, topic_needed, topic_or_off, word,
     },
 };
 use std::{collections::BTreeMap, io, ops::RangeInclusive, path::Path as FilePath, time::Duration};
@@ -106,6 +107,7 @@ fn assemble(mut layers: Layers<'_>, surroundings: &Surroundings<'_>) -> Result<L
                 ("exactly-once", Delivery::ExactlyOnce),
             ]),
         ),
+        traces: traces(l),
     };
     let config = relations::check(l, config);
     // Without keys, a spool is looked into: maybe not where the brokers' certificates are.
@@ -282,6 +284,17 @@ fn topics(l: &mut Layers<'_>) -> Topics {
         families,
         quarantine: l.value(&r::TOPIC_QUARANTINE, topic_or_off),
         checkpoint: l.value(&r::TOPIC_CHECKPOINT, topic_needed),
+    }
+}
+
+fn traces(l: &mut Layers<'_>) -> Traces {
+    let endpoint = l.given(&r::TRACES_ENDPOINT, endpoint);
+    Traces {
+        begin: l
+            .given(&r::TRACES_BEGIN, word(&[("off", false), ("on", true)]))
+            .unwrap_or(endpoint.is_some()),
+        sample: l.value(&r::TRACES_SAMPLE, share),
+        endpoint,
     }
 }
 

@@ -34,6 +34,7 @@ pub use tls::TlsFiles;
 use crate::callback::names::{Family, SourceName};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::SocketAddr,
     path::PathBuf,
     time::Duration,
@@ -78,6 +79,8 @@ pub struct Config {
     pub ack_timeout: Duration,
     /// `delivery`.
     pub delivery: Delivery,
+    /// `traces.*`.
+    pub traces: Traces,
 }
 
 /// `ack`: what a 200 waits for.
@@ -293,4 +296,45 @@ pub enum LogFormat {
     Text,
     /// One object a line.
     Json,
+}
+
+/// `traces.*`.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    /// `traces.begin`: whether a callback without a `traceparent` gets one.
+    pub begin: bool,
+    /// `traces.sample`: the share of begun traces that is sampled, from 0 to 1.
+    pub sample: f64,
+    /// `traces.endpoint`: the collector of spans; none = there are no spans.
+    pub endpoint: Option<Endpoint>,
+}
+
+/// An `http` URL in its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name or an address; IPv6 without brackets.
+    pub host: String,
+    /// 80 unless given.
+    pub port: u16,
+    /// With the query, if there is one.
+    pub path: String,
+}
+
+impl Endpoint {
+    /// As a `Host` header has it.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') {
+            format!("[{host}]:{port}")
+        } else {
+            format!("{host}:{port}")
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority(), self.path)
+    }
 }

@@ -97,6 +97,9 @@ settings! {
     CLOUDEVENTS = file_only("kafka.cloudevents", "binary", "binary: a CloudEvent's attributes are headers, the value is the event; structured: the value is a JSON document with the attributes and, as data, the event");
     REDACT = file_only("redact", "[\"txSecret\"]", "query parameters in stream_param, to_url and source_urls, or top-level fields, whose value becomes *** in typed events and quarantine copies; the message's key and ce_subject keep the stream id even if its field is named here, and payload = \"raw\" redacts nothing");
     ACK_TIMEOUT = file_only("kafka.ack_timeout", "4s", "how long a callback may wait for the brokers' ack with ack = \"kafka\", in place of http.answer_timeout, 1ms to 1h");
+    TRACES_BEGIN = file_only("traces.begin", "", "on: a callback without a traceparent gets one, for its message; or off; on, when not set, if traces.endpoint is set");
+    TRACES_SAMPLE = file_only("traces.sample", "1", "the share of begun traces that is sampled, 0 to 1; one that is taken over says itself whether it is");
+    TRACES_ENDPOINT = file_only("traces.endpoint", "", "a collector's http URL, such as http://127.0.0.1:4318/v1/traces: spans of sampled traces go there (OTLP as JSON); none are made when not set");
     TOPIC_QUARANTINE = file_only("topics.quarantine", "live.quarantine", "where copies of quarantined callbacks go, or off: no copies");
     TOPIC_CHECKPOINT = file_only("topics.checkpoint", "live.checkpoint", "the compacted topic of exactly-once; it can't be off");
 }

@@ -1,5 +1,7 @@
 //! Texts to values, pure: durations, sizes, numbers, addresses, topic names. An error says what to write instead.
 
+use super::Endpoint;
+use http::Uri;
 use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
 use tracing_subscriber::EnvFilter;
 
@@ -153,6 +155,44 @@ pub(super) fn bootstrap_servers(text: &str) -> Parsed<String> {
     Ok(servers.join(","))
 }
 
+/// An `http` URL of a collector of traces.
+pub(super) fn endpoint(text: &str) -> Parsed<Endpoint> {
+    const HINT: &str = "write it like http://127.0.0.1:4318/v1/traces";
+    // Not quoted: people put passwords into URLs.
+    let uri: Uri = text.parse().map_err(|_| format!("is not a URL; {HINT}"))?;
+    match uri.scheme_str() {
+        Some("http") => {}
+        Some("https") => {
+            return Err(format!(
+                "https isn't spoken to a collector: put one beside the relay that passes spans on, and {HINT}"
+            ));
+        }
+        _ => return Err(format!("must begin with http://; {HINT}")),
+    }
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let password = uri.authority().is_some_and(|a| a.as_str().contains('@'));
+    if host.is_empty() || password || uri.port_u16() == Some(0) {
+        return Err(format!("needs a host and no password; {HINT}"));
+    }
+    let path = uri.path_and_query().map(ToString::to_string);
+    Ok(Endpoint {
+        host: host.into(),
+        port: uri.port_u16().unwrap_or(80),
+        path: path
+            .filter(|path| path != "/")
+            .unwrap_or_else(|| "/v1/traces".into()),
+    })
+}
+
+/// A share of the whole.
+pub(super) fn share(text: &str) -> Parsed<f64> {
+    let share = text
+        .parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("{text:?} is not a share; write a number from 0 to 1, such as 0.1"))
+}
+
 /// A path, which need not exist.
 pub(super) fn path(text: &str) -> Parsed<std::path::PathBuf> {
     if text.is_empty() || text.contains('\0') {
@@ -222,6 +262,41 @@ mod tests {
         assert_eq!(bootstrap_servers("SSL://a:9093"), Ok("SSL://a:9093".into()));
         for bad in ["", "a", ":1", "a:x", "a:0", "a:1,", "http://u@a/b:1"] {
             assert!(bootstrap_servers(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_collector_has_an_http_url_without_a_password() {
+        let url = |text| endpoint(text).map(|endpoint| endpoint.to_string());
+        let whole = "http://127.0.0.1:4318/v1/traces";
+        assert_eq!(url(whole), Ok(whole.into()));
+        assert_eq!(url("http://127.0.0.1:4318"), Ok(whole.into()));
+        assert_eq!(
+            url("http://[::1]:4318/a?b"),
+            Ok("http://[::1]:4318/a?b".into())
+        );
+        assert_eq!(url("http://otel/"), Ok("http://otel:80/v1/traces".into()));
+        assert!(url("https://otel/").unwrap_err().contains("beside"));
+        for bad in [
+            "",
+            "otel:4318",
+            "/v1",
+            "http://",
+            "http://otel:0",
+            "ftp://otel",
+        ] {
+            assert!(url(bad).unwrap_err().contains("http://"), "{bad}");
+        }
+        let secret = url("http://me:s3cret@otel/").unwrap_err();
+        assert!(!secret.contains("s3cret"), "{secret}");
+    }
+
+    #[test]
+    fn a_share_is_from_0_to_1() {
+        assert_eq!(share("0.25"), Ok(0.25));
+        assert_eq!(share("1"), Ok(1.0));
+        for bad in ["", "-0.1", "1.01", "NaN", "10%"] {
+            assert!(share(bad).is_err(), "{bad}");
         }
     }
 

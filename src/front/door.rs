@@ -23,6 +23,7 @@ use crate::{
     metrics::Callbacks,
     rejects::{self, Entry, Gate, Ledger, Passed},
     spool::{AppendError, Envelope, Receipt},
+    traces::Traces,
 };
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -52,6 +53,8 @@ pub struct Parts<'a> {
     pub ledger: Ledger,
     /// Where decisions are told to those who follow them.
     pub decisions: Arc<Decisions>,
+    /// What is done with traces.
+    pub traces: Traces,
     /// How key files are read.
     pub read_key_file: ReadFile,
     /// How certificates and their keys are read.
@@ -79,6 +82,7 @@ pub struct Door {
     pub(super) callbacks: Callbacks,
     pub(super) ledger: Ledger,
     pub(super) decisions: Arc<Decisions>,
+    pub(super) traces: Traces,
     pub(super) sender_clock: Arc<SenderClock>,
     pub(super) body: Allowance,
     pub(super) http: Http,
@@ -136,6 +140,7 @@ impl Door {
             callbacks: parts.callbacks,
             ledger: parts.ledger,
             decisions: parts.decisions,
+            traces: parts.traces,
             sender_clock: Arc::default(),
             body: Allowance {
                 bytes: parts.limits.body_bytes,

@@ -9,7 +9,7 @@ use super::{
     problem::Problem,
     reply::{self, Proof, Reply},
     route,
-    traceparent::traceparent,
+    traceparent::{Known, Trace, traceparent},
 };
 use crate::{
     callback::{
@@ -78,6 +78,7 @@ pub(crate) async fn handle(
                 sender,
                 peer,
                 client,
+                began,
             };
             admit(visit, request, phase, &mut notes).await
         }
@@ -114,6 +115,8 @@ struct Visit<'a> {
     peer: IpAddr,
     /// Whoever asks; another than `peer` if that is a trusted proxy.
     client: IpAddr,
+    /// When the head of the request was there.
+    began: Instant,
 }
 
 /// The checks before the body, and the body.
@@ -190,7 +193,7 @@ impl Visit<'_> {
             address: self.client,
             source: self.sender.route.source.clone(),
             reason: reason.label().into(),
-            traceparent: traceparent(&parts.headers).map(Into::into),
+            traceparent: traceparent(&parts.headers).map(|given| given.text.into()),
             // A copy: the bytes as they came may be a small part of a large buffer.
             body: Bytes::copy_from_slice(body),
         });
@@ -222,14 +225,23 @@ async fn decide(
         (event, ce_id(authentic.document()))
     };
     notes.ce_id(ce_id);
+    let mut trace = Trace::enter(&door.traces, &parts.headers);
     let envelope = Envelope {
         source: source.clone(),
         family: event.family(),
         received_at,
-        traceparent: traceparent(&parts.headers),
+        traceparent: trace.traceparent.take(),
         body,
     };
-    door.keeper.keep(door, ce_id, event, envelope).await
+    let result = door.keeper.keep(door, ce_id, event, envelope).await;
+    let known = Known {
+        source,
+        event,
+        ce_id,
+        began: visit.began,
+    };
+    trace.decided(&known, &result, &*door.clock);
+    result
 }
 
 /// Parses and verifies, and counts what it finds.

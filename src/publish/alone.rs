@@ -66,6 +66,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                     record.accepted_at,
                 );
                 lane.solo.in_flight = Some(record.clone());
+                self.traced.sent(record, &*self.parts.clock);
                 Ok(Took::Yes)
             }
             Enqueued::Full => Ok(self.later(now, at)),

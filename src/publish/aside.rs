@@ -216,6 +216,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
         lane.is_done_with(record);
         self.parts.metrics.quarantined(reason.label);
+        self.traced.forget(record.seq);
         tracing::warn!(
             seq = record.seq.0,
             ce_id = %record.ce_id,
@@ -264,6 +265,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             until: now + COPY_MAX,
         };
         self.owed.insert(record.seq, owed);
+        self.traced.forget(record.seq);
         self.parts.outlet.copying(record.seq);
         self.wake_at(owed.until);
         tracing::warn!(

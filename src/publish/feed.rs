@@ -214,6 +214,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             lane.window
                 .settled_unsent(family, record.seq, record.accepted_at);
             self.parts.metrics.found_published(&topic);
+            self.traced.forget(record.seq);
             self.moved = true;
             return Ok(Took::Yes);
         }
@@ -270,6 +271,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                     record.accepted_at,
                 );
                 lane.course.room_again();
+                self.traced.sent(record, &*self.parts.clock);
                 self.sent(at, record.envelope.body.len());
                 Ok(Took::Yes)
             }

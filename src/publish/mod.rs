@@ -46,6 +46,7 @@ pub(crate) mod simulation;
 pub mod stall;
 mod stalls;
 pub mod status;
+mod traced;
 pub mod trouble;
 pub mod window;
 
@@ -58,6 +59,7 @@ use crate::{
     config,
     config::{Ack, Config, Delivery},
     spool::{Outlet, Reason, Record},
+    traces::Traces,
 };
 use access::{Access, Clients};
 use broker::Broker;
@@ -195,6 +197,7 @@ pub fn spawn<O: Outlet>(
     outlet: O,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    traces: Traces,
 ) -> Result<JoinHandle<Result<Left, Fault>>, Fault> {
     let plan = match settings.delivery {
         Delivery::AtLeastOnce => Plan::new(&settings.topics, settings.body_bytes),
@@ -234,6 +237,7 @@ pub fn spawn<O: Outlet>(
         clock,
         metrics,
         watch: Box::new(watch),
+        traces,
     };
     start(handle.board.clone(), mailbox, plan, parts)
 }

@@ -19,12 +19,14 @@ use super::{
     room::Room,
     stalls::Asks,
     status,
+    traced::Traced,
     trouble::Trouble,
 };
 use crate::{
     callback::names::Family,
     clock::Clock,
     spool::{Outlet, Reason, Record, Seq, Settled},
+    traces::Traces,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -66,6 +68,7 @@ pub(super) struct Parts<O, B, R> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Metrics,
     pub(super) watch: Box<dyn Asks>,
+    pub(super) traces: Traces,
 }
 
 /// See the module.
@@ -94,6 +97,7 @@ pub(super) struct Publisher<O: Outlet, B: Broker, R> {
     pub(super) trouble: Option<Trouble>,
     /// New connections were asked for: the shared producer ends when it has nothing under way, at the latest then.
     pub(super) renew_by: Option<Tick>,
+    pub(super) traced: Traced,
     /// None in at-least-once.
     pub(super) exact: Option<Exact>,
     /// The feed broke off with something left to read.
@@ -136,6 +140,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
         Self {
             head: Feed::new(parts.outlet.cursor(head)),
+            traced: Traced::new(parts.traces.clone()),
             parts,
             room: plan.room,
             lanes,
@@ -348,6 +353,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             lane.worked();
             let topic = lane.topic.as_deref().unwrap_or_default();
             self.parts.metrics.published(topic, now.since(accepted_at));
+            self.traced.published(ticket.seq, topic, now);
         }
         self.parts.outlet.acked(ticket.seq);
     }

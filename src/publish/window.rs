@@ -231,18 +231,18 @@ impl Window {
         }
     }
 
-    /// Of what was sent, some is settled, the rest is due again. Calls `published` with when each of the settled ones was
-    /// accepted.
+    /// Of what was sent, some is settled, the rest is due again. Calls `published` with the number of each of
+    /// the settled ones, and when it was accepted.
     pub fn resolve(
         &mut self,
         is_settled: impl Fn(Family, Seq) -> bool,
-        mut published: impl FnMut(Millis),
+        mut published: impl FnMut(Seq, Millis),
     ) {
         for track in &mut self.tracks {
             for slot in track.slots.iter_mut().filter(|s| s.state == State::Sent) {
                 if is_settled(track.family, slot.seq) {
                     slot.state = State::Done;
-                    published(slot.accepted_at);
+                    published(slot.seq, slot.accepted_at);
                 } else {
                     slot.state = State::Due;
                 }

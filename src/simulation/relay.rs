@@ -18,6 +18,7 @@ use crate::{
         LogOutlet, Settings,
         simulated::{SimulatedDisk, SimulatedSpool},
     },
+    traces::Traces,
 };
 use bytes::Bytes;
 use http_body_util::Full;
@@ -256,6 +257,7 @@ pub(super) fn door(
             callbacks,
             ledger: Ledger::none(),
             decisions: Arc::new(Decisions::new(&theirs, &[])),
+            traces: Traces::off(),
             read_key_file: Arc::new(|_| Err(KeyFileError::Empty)),
             read_pem: Arc::new(|_| Err(std::io::ErrorKind::NotFound.into())),
         })

@@ -89,7 +89,7 @@ fn headers(name: EventName) -> Value {
             "ce_time": time("When it happened, by the event's own account; else when it was received."),
             "ce_receivedtime": time("When the relay received it."),
             "ce_expiredby": text("Whole seconds past the expiry of its signature at receipt, when late."),
-            "traceparent": text("That of the request, when it had one."),
+            "traceparent": text("W3C trace context: that of the request, when it had one, or the relay's own, with traces.*."),
             "content-type": { "type": "string", "const": "application/json" },
         },
     })

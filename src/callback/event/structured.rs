@@ -34,7 +34,7 @@ pub fn structured_schema(name: EventName) -> Value {
                 "maximum": i32::MAX,
                 "description": "Whole seconds past the expiry of its signature at receipt, when late.",
             },
-            "traceparent": text("That of the request, when it had one."),
+            "traceparent": text("W3C trace context: that of the request, when it had one, or the relay's own, with traces.*."),
             "datacontenttype": { "type": "string", "const": "application/json" },
             "data": data,
         },

@@ -289,6 +289,30 @@ pub(super) const SINGLE: &[(&str, &str, Look, &str, &str)] = &[
         "live.checkpoint",
         "cp",
     ),
+    (
+        "traces.begin",
+        "\"on\"",
+        |c| c.traces.begin.to_string(),
+        "false",
+        "true",
+    ),
+    (
+        "traces.sample",
+        "0.25",
+        |c| c.traces.sample.to_string(),
+        "1",
+        "0.25",
+    ),
+    (
+        "traces.endpoint",
+        "\"http://otel:4318\"",
+        |c| {
+            let endpoint = c.traces.endpoint.as_ref().map(ToString::to_string);
+            debug(&(endpoint, c.traces.begin))
+        },
+        "(None, false)",
+        "(Some(\"http://otel:4318/v1/traces\"), true)",
+    ),
 ];
 
 fn in_toml(path: &str, value: &str) -> String {

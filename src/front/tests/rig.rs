@@ -10,6 +10,7 @@ use crate::{
     metrics::{Callbacks, Outcome},
     rejects::Ledger,
     spool::{How, append::fake::FakeWriter},
+    traces::Traces,
 };
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -44,6 +45,7 @@ pub(super) struct Settings {
     pub(super) read_pem: ReadPem,
     pub(super) ledger: Ledger,
     pub(super) redact: Vec<String>,
+    pub(super) traces: Traces,
 }
 
 pub(super) fn source(name: &str) -> Source {
@@ -96,6 +98,7 @@ impl Default for Settings {
             queue: 100,
             ledger: Ledger::none(),
             redact: vec!["txSecret".into()],
+            traces: Traces::off(),
             read_pem: Arc::new(|_| Err(std::io::ErrorKind::NotFound.into())),
         }
     }
@@ -170,6 +173,7 @@ impl Rig {
             callbacks: callbacks.clone(),
             ledger: settings.ledger,
             decisions: Arc::clone(&decisions),
+            traces: settings.traces,
             read_key_file: Arc::new(|_| Err(KeyFileError::Empty)),
             read_pem: settings.read_pem,
         });

@@ -184,8 +184,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         for lane in &mut self.lanes {
             let topic = lane.topic.as_deref().unwrap_or_default();
             let before = lane.window.in_flight();
-            lane.window.resolve(&is_settled, |accepted_at| {
+            lane.window.resolve(&is_settled, |seq, accepted_at| {
                 self.parts.metrics.published(topic, now.since(accepted_at));
+                self.traced.published(seq, topic, now);
             });
             if before > 0 {
                 lane.worked();

@@ -125,6 +125,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 lane.window
                     .sent(ticket.family, ticket.seq, bytes, record.accepted_at);
                 lane.solo.in_flight = Some(record.clone());
+                self.traced.sent(record, &*self.parts.clock);
                 self.sent(at, bytes);
                 Ok(Took::Yes)
             }

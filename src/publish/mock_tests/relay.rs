@@ -24,6 +24,7 @@ use crate::{
         Aside, CeId, Cursor, Envelope, Next, Outlet, QuarantineError, Reason, Record, Seq, Settled,
         Unrelated,
     },
+    traces::Traces,
 };
 use prometheus::{IntGauge, Registry};
 use rdkafka::{
@@ -208,6 +209,7 @@ impl Relay {
             clock: Arc::new(SystemClock),
             metrics,
             watch: Box::new(watch.unwrap()),
+            traces: Traces::off(),
         };
         let mailbox = Arc::clone(&handle.mailbox);
         let thread = start(handle.board.clone(), mailbox, plan, parts).unwrap();

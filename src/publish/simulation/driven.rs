@@ -18,6 +18,7 @@ use crate::{
         status::Status,
     },
     spool::{Outlet, Seq},
+    traces::Traces,
 };
 use std::{sync::Arc, time::Duration};
 use support::dice::Dice;
@@ -76,6 +77,7 @@ impl<O: Outlet> Driven<O> {
             clock,
             metrics,
             watch: Box::new(FakeWatch(Arc::clone(kafka))),
+            traces: Traces::off(),
         };
         Self {
             publisher: Publisher::new(plan, parts),

@@ -21,6 +21,7 @@ use crate::{
     clock::{Clock, Millis},
     config::Topics,
     spool::Seq,
+    traces::Traces,
 };
 use kafka::FakeBroker;
 use parts::{FakeCopies, FakeOutlet, FakeRender, FakeWatch, Post};
@@ -106,6 +107,7 @@ fn start(world: &WorldRef, seed: u64) -> (Sim, Registry, u64) {
         clock: Arc::new(Noon),
         metrics: Metrics::register(&registry, &topics(), pending).unwrap(),
         watch: Box::new(FakeWatch(kafka)),
+        traces: Traces::off(),
     };
     (Publisher::new(plan, parts), registry, recovered)
 }

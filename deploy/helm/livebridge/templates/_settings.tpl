@@ -26,6 +26,9 @@
 {{- end }}
 {{- $_ := set $base "http" (dict "tls" $tls) }}
 {{- end }}
+{{- with .Values.traces.endpoint }}
+{{- $_ := set $base "traces" (dict "endpoint" . "sample" (toString $.Values.traces.sample)) }}
+{{- end }}
 {{- include "livebridge.toml" (dict "prefix" "" "map" (mergeOverwrite $base (deepCopy .Values.settings))) }}
 {{- end }}
 

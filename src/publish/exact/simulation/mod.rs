@@ -25,6 +25,7 @@ use crate::{
         trouble::Trouble,
     },
     spool::{Instance, Seq},
+    traces::Traces,
 };
 use coordinator::{FakeBroker, Kafka, KafkaRef, TOPICS, is_poison};
 use prometheus::{IntGauge, Registry};
@@ -169,6 +170,7 @@ impl World {
             clock: Arc::new(Noon),
             metrics: Metrics::register(&registry, &topics(), pending.clone()).unwrap(),
             watch: Box::new(Nobody),
+            traces: Traces::off(),
         };
         Relay {
             process,
