@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(traced.under_way.len(), MOST);
         let page = metrics::encode(&registry).unwrap();
         let page = String::from_utf8(page).unwrap();
-        let line = "livebridge_spans_dropped_total{reason="queue_full"} 3";
+        let line = r#"livebridge_spans_dropped_total{reason="queue_full"} 3"#;
         assert!(page.contains(line), "{page}");
     }
 }
