@@ -4,7 +4,7 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
 use std::{collections::BTreeSet, fs, io::Write, path::Path, process::Stdio, time::Duration};
 use support::{
-    callback::{recording, signed},
+    callback::{now, recording, signed, signed_at},
     kafka::Broker,
     prometheus::Prometheus,
     relay::Relay,
@@ -39,6 +39,24 @@ fn relay_with_a_certificate(dir: &Path) -> Relay {
     relay
 }
 
+/// Names, types, units and help texts are as Prometheus wants them.
+#[track_caller]
+fn promtool_has_nothing_to_say(page: &str) {
+    let mut promtool = tool("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped());
+    promtool.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut check = promtool.spawn().expect("promtool");
+    let mut input = check.stdin.take().expect("piped");
+    input.write_all(page.as_bytes()).expect("promtool reads");
+    drop(input);
+    let output = check.wait_with_output().expect("promtool ends");
+    assert_eq!(
+        text(&output),
+        "",
+        "promtool check metrics has something to say"
+    );
+}
+
 /// The words of a text that begin like metrics of the relay, or of a process.
 fn metrics_named(text: &str) -> BTreeSet<&str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'))
@@ -68,19 +86,7 @@ fn every_query_names_metrics_that_exist() {
     let relay = relay_with_a_certificate(dir.path());
     let page = relay.admin("/metrics").expect("metrics").text();
 
-    let mut promtool = tool("promtool");
-    promtool.args(["check", "metrics"]).stdin(Stdio::piped());
-    promtool.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut check = promtool.spawn().expect("promtool");
-    let mut input = check.stdin.take().expect("piped");
-    input.write_all(page.as_bytes()).expect("promtool reads");
-    drop(input);
-    let output = check.wait_with_output().expect("promtool ends");
-    assert_eq!(
-        text(&output),
-        "",
-        "promtool check metrics has something to say"
-    );
+    promtool_has_nothing_to_say(&page);
 
     // What is there only without a disk.
     let binary = env!("CARGO_BIN_EXE_livebridge");
@@ -88,6 +94,7 @@ fn every_query_names_metrics_that_exist() {
         Relay::new(binary, "127.0.0.1:1", &Topics::named()).set("ack", "\"kafka\"");
     without_disk.start();
     let other_page = without_disk.admin("/metrics").expect("metrics").text();
+    promtool_has_nothing_to_say(&other_page);
 
     let rules = file(RULES);
     let mut known: BTreeSet<&str> = page
@@ -235,4 +242,44 @@ fn while_kafka_is_stopped_the_alert_fires_and_ends_when_it_is_back() {
     wait::until("the alert ends", SOON, || {
         (!prometheus.firing().contains(alert)).then_some(())
     });
+
+    each_kind_of_answer(&relay);
+    relay.wait_until_settled(SOON);
+    promtool_has_nothing_to_say(&relay.admin("/metrics").expect("metrics").text());
+}
+
+/// Callbacks of every outcome, after which no metric is at rest.
+fn each_kind_of_answer(relay: &Relay) {
+    let answered = |status: u16, body: &str| {
+        assert_eq!(relay.post(body).status, status, "{body}");
+    };
+    let good = signed(&recording("s2", 1));
+    answered(200, &good);
+    answered(200, &good);
+    answered(200, &signed(r#"{"event_type":9999}"#));
+    answered(200, &signed(r#"{"event_type":"not an integer"}"#));
+    answered(400, "not JSON");
+    answered(401, &recording("s2", 2));
+    answered(401, &signed_at(&recording("s2", 3), now() - 86_400));
+    answered(
+        401,
+        &signed(&recording("s2", 4)).replace("\"sign\":\"", "\"sign\":\"x"),
+    );
+    answered(413, &" ".repeat(1 << 20));
+    let mut client = relay.client();
+    let elsewhere = client.post("/callbacks/nobody", &good).expect("an answer");
+    assert_eq!(elsewhere.status, 404);
+    let got = relay.client().get("/callbacks/tencent").expect("an answer");
+    assert_eq!(got.status, 405);
+    let metrics = relay.metrics();
+    for (name, label) in [
+        ("livebridge_callbacks_total", "outcome=\"accepted\""),
+        ("livebridge_callbacks_total", "outcome=\"duplicate\""),
+        ("livebridge_callbacks_total", "outcome=\"rejected\""),
+        ("livebridge_http_requests_total", "code=\"404\""),
+        ("livebridge_http_requests_total", "code=\"413\""),
+        ("livebridge_signature_failures_total", "reason=\"expired\""),
+    ] {
+        assert!(metrics.count(name, &[label]) > 0, "{name} {label}");
+    }
 }
