@@ -14,7 +14,7 @@ use support::{
     port::Port,
     process::Process,
     relay::Relay,
-    tools::text,
+    tools::{said, text},
     topics::Topics,
 };
 
@@ -73,6 +73,21 @@ fn every_link_within_the_project_leads_somewhere() {
         }
     }
     assert!(links > 25, "{links}");
+}
+
+/// As installed, but for where the binary lies.
+#[test]
+fn systemd_takes_the_unit_without_a_word() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let unit = docs::page("deploy/systemd/livebridge.service");
+    let installed = "ExecStart=/usr/local/bin/livebridge ";
+    assert!(unit.contains(installed));
+    let unit = unit.replace(installed, &format!("ExecStart={BINARY} "));
+    let path = dir.path().join("livebridge.service");
+    fs::write(&path, unit).expect("a file");
+    let mut verify = Command::new("systemd-analyze");
+    verify.args(["verify", "--recursive-errors=no"]).arg(&path);
+    assert_eq!(said(&mut verify), "");
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub mod doors;
 pub mod guarded;
 pub mod http;
 pub mod kafka;
+pub mod kubernetes;
 pub mod load;
 pub mod metrics;
 pub mod oracle;
