@@ -1,33 +1,31 @@
 //! A Kafka cluster as the commands see it: brokers, topics, and the settings of both. Reads, creates topics, and
 //! publishes probes; what it all means is decided in `verdict`.
 
+mod ear;
+mod probe;
+
+pub(super) use probe::probe;
+
 use super::Failure;
 use crate::{
     config::Kafka,
     publish::{
-        classify::Code,
         handshake::explained,
         trouble::{Trouble, Worth},
     },
 };
+use ear::Ear;
 use rdkafka::{
-    ClientConfig, ClientContext, Message,
+    ClientConfig,
     admin::{
         AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
         TopicReplication,
     },
     client::DefaultClientContext,
-    config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
-    message::{Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
+    producer::{BaseProducer, Producer},
 };
-use std::{
-    cell::Cell,
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{cell::Cell, collections::BTreeMap, time::Duration};
 use tokio::{runtime::Runtime, time::Instant};
 
 /// How long one request may take. Brokers that are up answer in milliseconds.
@@ -251,133 +249,6 @@ fn without_values(error: &KafkaError) -> String {
         KafkaError::ClientConfig(_, _, name, _) => format!("librdkafka refuses {name}"),
         other => other.to_string(),
     }
-}
-
-/// What a client says while it looks for brokers.
-#[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Heard>>);
-
-#[derive(Clone, Default)]
-struct Heard {
-    trouble: Option<Trouble>,
-    all_down: bool,
-}
-
-impl Heard {
-    /// All were tried, and it is clear what is wrong with one of them.
-    fn is_final(&self) -> bool {
-        let clear = |trouble: &Trouble| trouble.worth == Worth::Clear;
-        self.all_down && self.trouble.as_ref().is_some_and(clear)
-    }
-}
-
-impl Ear {
-    fn heard(&self) -> Heard {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn hear(&self, trouble: Trouble) {
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let best = heard.trouble.as_ref().map(|before| before.worth);
-        if best.is_none_or(|best| trouble.worth >= best) {
-            heard.trouble = Some(trouble);
-        }
-    }
-}
-
-impl ClientContext for Ear {
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, text: &str) {
-        tracing::debug!(facility, "librdkafka: {text}");
-        if facility == "FAIL"
-            && let Some(trouble) = Trouble::of_line(text)
-        {
-            self.hear(trouble);
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-        let code = Code(code as i32);
-        if code == Code::ALL_BROKERS_DOWN {
-            let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            heard.all_down = true;
-        }
-        self.hear(Trouble::of_error(code, reason));
-    }
-}
-
-impl ProducerContext for Ear {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
-}
-
-#[derive(Default)]
-struct Reports(Mutex<BTreeMap<String, Result<(), String>>>);
-
-#[derive(Clone, Default)]
-struct ProbeContext(Arc<Reports>);
-
-impl ClientContext for ProbeContext {}
-
-impl ProducerContext for ProbeContext {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let (topic, outcome) = match result {
-            Ok(message) => (message.topic(), Ok(())),
-            Err((e, message)) => (message.topic(), Err(e.to_string())),
-        };
-        let mut reports = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        reports.insert(topic.into(), outcome);
-    }
-}
-
-/// Publishes one message marked with `livebridge-probe` to each topic, and says what became of it.
-pub(super) fn probe(
-    kafka: &Kafka,
-    topics: &[String],
-    time: &str,
-) -> Result<BTreeMap<String, Result<(), String>>, Failure> {
-    let context = ProbeContext::default();
-    let producer: BaseProducer<ProbeContext> = client(kafka)
-        .set("acks", "all")
-        .set("message.timeout.ms", TIMEOUT.as_millis().to_string())
-        .create_with_context(context.clone())
-        .map_err(|e| Failure::Failed(format!("kafka.properties: {}", without_values(&e))))?;
-    let mut outcomes = BTreeMap::new();
-    for topic in topics {
-        let headers = OwnedHeaders::new()
-            .insert(Header {
-                key: "livebridge-probe",
-                value: Some(time),
-            })
-            .insert(Header {
-                key: "content-type",
-                value: Some("application/json"),
-            });
-        let record = BaseRecord::<(), _, _>::to(topic)
-            .payload("{}")
-            .headers(headers);
-        if let Err((e, _)) = producer.send(record) {
-            outcomes.insert(topic.clone(), Err(e.to_string()));
-        }
-    }
-    let deadline = Instant::now() + TIMEOUT * 2;
-    while producer.in_flight_count() > 0 && Instant::now() < deadline {
-        producer.poll(Duration::from_millis(50));
-    }
-    let reports = context.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-    for topic in topics {
-        let reported = reports.get(topic).cloned();
-        outcomes.entry(topic.clone()).or_insert_with(|| {
-            reported.unwrap_or_else(|| Err("the broker didn't answer in time".into()))
-        });
-    }
-    Ok(outcomes)
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
 //! A Kafka with transactions and moods: it fences, times out, loses its answers, refuses records and topics. What it
 //! committed stays.
 
+mod producer;
+
+pub(super) use producer::FakeBroker;
+
 use super::super::{checkpoint::Stored, decide::Found, transaction::Outcome};
-use super::spool::DiskRef;
-use crate::{
-    publish::{
-        broker::{Ask, Broker, Enqueued, OpenError, Producer},
-        classify::Code,
-        exact::Purpose,
-        mailbox::{Answer, Mail, ProducerId, Report, Reports, Ticket},
-        message::Message,
-    },
-    spool::Seq,
+use crate::publish::{
+    broker::Ask,
+    classify::Code,
+    exact::Purpose,
+    mailbox::{Answer, Mail, ProducerId, Report, Ticket},
+    message::Message,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -344,111 +344,5 @@ impl Kafka {
             mail.closed = std::mem::take(&mut waiting.closed);
         }
         mail
-    }
-}
-
-#[derive(Clone)]
-pub(super) struct FakeBroker {
-    pub(super) kafka: KafkaRef,
-    pub(super) process: u64,
-    pub(super) disk: DiskRef,
-}
-
-pub(super) struct FakeProducer {
-    id: Id,
-    kafka: KafkaRef,
-}
-
-impl Broker for FakeBroker {
-    type Producer = FakeProducer;
-
-    fn open(&self, _: ProducerId, _: Arc<dyn Reports>) -> Result<FakeProducer, OpenError> {
-        panic!("exactly-once has no other producers");
-    }
-
-    fn open_transactional(
-        &self,
-        id: ProducerId,
-        _: Arc<dyn Reports>,
-        purpose: &Purpose,
-    ) -> Result<FakeProducer, OpenError> {
-        let rival = &self.disk.lock().unwrap().rival;
-        assert!(rival.is_none(), "who has stood down fences nobody");
-        let id = (self.process, id);
-        let client = Client {
-            purpose: Some(purpose.clone()),
-            ..Client::default()
-        };
-        self.kafka.lock().unwrap().clients.insert(id, client);
-        Ok(FakeProducer {
-            id,
-            kafka: Arc::clone(&self.kafka),
-        })
-    }
-}
-
-impl FakeProducer {
-    fn with<T>(&self, act: impl FnOnce(&mut Client) -> T) -> T {
-        let mut kafka = self.kafka.lock().unwrap();
-        act(kafka.clients.get_mut(&self.id).expect("it is open"))
-    }
-}
-
-impl Producer for FakeProducer {
-    fn enqueue(&self, message: &Message, ticket: Ticket) -> Enqueued {
-        let message = message.clone();
-        self.with(|client| {
-            assert!(client.open.is_some(), "sent outside of a transaction");
-            let all_reported = ticket.seq != Seq(0) || client.queue.is_empty();
-            assert!(
-                ticket.seq != Seq(0) || !client.must_abort,
-                "a checkpoint after a record that was not taken"
-            );
-            assert!(
-                all_reported && client.asked.is_empty(),
-                "a checkpoint goes when all is reported, and nothing after a question"
-            );
-            client.queue.push_back((ticket, message));
-            Enqueued::Taken
-        })
-    }
-
-    fn begin(&self) -> Outcome {
-        {
-            let mut kafka = self.kafka.lock().unwrap();
-            if kafka.begins_again > 0 {
-                kafka.begins_again -= 1;
-                return Outcome::Again;
-            }
-        }
-        self.with(|client| {
-            if client.dead {
-                return Outcome::Unknown;
-            }
-            assert!(client.open.is_none(), "one transaction at a time");
-            client.open = Some(Vec::new());
-            client.must_abort = false;
-            Outcome::Done
-        })
-    }
-
-    fn ask(&self, ask: Ask) {
-        self.with(|client| {
-            assert!(client.asked.is_empty(), "one question at a time");
-            client.asked.push_back(ask);
-        });
-    }
-
-    fn close(self) {}
-}
-
-impl Drop for FakeProducer {
-    fn drop(&mut self) {
-        if let Ok(mut kafka) = self.kafka.lock()
-            && let Some(client) = kafka.clients.get_mut(&self.id)
-        {
-            client.closing = true;
-            client.dead = true;
-        }
     }
 }

@@ -1,0 +1,71 @@
+use super::*;
+
+const LATER: Tick = Tick::from_secs(3600);
+
+#[test]
+fn a_blocked_lane_stays_blocked_while_the_quarantine_has_no_room_and_after() {
+    let mut course = Course::new(1);
+    course.block(Tick::ZERO, None);
+    for _ in 0..2 {
+        course.no_room(Tick::ZERO);
+        assert!(course.is_blocked());
+        assert_eq!(course.mode(), Mode::QuarantineFull);
+        // Through the shared producer, a topic that takes nothing would be everybody's end.
+        assert_eq!(course.way(LATER), Way::Alone);
+    }
+    course.room_again();
+    assert_eq!(
+        (course.mode(), course.way(LATER)),
+        (Mode::Blocked, Way::Alone)
+    );
+    course.alone_settled(Seq(7));
+    assert_eq!(course.way(LATER), Way::Shared);
+}
+
+#[test]
+fn a_topic_that_refuses_one_record_is_no_longer_blocked() {
+    let mut course = Course::new(1);
+    course.block(Tick::ZERO, None);
+    let refusal = Refusal::TooLarge;
+    let judged = course.alone_failed(Tick::ZERO, Class::Poison(refusal));
+    assert_eq!(judged, Alone::Quarantine(refusal));
+    course.no_room(Tick::ZERO);
+    assert!(!course.is_blocked());
+    assert_eq!(course.way(LATER), Way::Alone);
+    course.alone_settled(Seq(7));
+    assert_eq!(course.mode(), Mode::Flowing);
+}
+
+#[test]
+fn a_suspected_lane_is_tried_at_once_and_called_blocked_only_when_seen_to_be() {
+    let mut course = Course::new(1);
+    course.doubt(LATER);
+    assert_eq!(course.way(LATER), Way::Alone);
+    assert!(course.is_probed() && !course.is_blocked());
+    course.put_off(LATER);
+    assert!(matches!(course.way(LATER), Way::NotBefore(_)) && !course.is_blocked());
+    course.stuck(LATER);
+    assert!(course.is_probed() && course.is_blocked());
+    course.probed();
+    assert_eq!(
+        (course.mode(), course.way(LATER)),
+        (Mode::Flowing, Way::Shared)
+    );
+}
+
+#[test]
+fn waits_grow_while_a_topic_takes_what_tries_it_and_nothing_else() {
+    let mut course = Course::new(1);
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        course.stuck(Tick::ZERO);
+        if let Way::NotBefore(at) = course.way(Tick::ZERO) {
+            waits.push(at);
+        }
+        course.probed();
+    }
+    assert!(waits[7] >= Tick::from_secs(20), "{waits:?}");
+    course.worked();
+    course.stuck(Tick::ZERO);
+    assert!(course.way(Tick::from_secs(2)) == Way::Alone);
+}
