@@ -4,7 +4,10 @@
 //! One for all clients of a process: what one of them has said of a broker, the others needn't repeat.
 
 use super::trouble::Trouble;
-use rdkafka::{config::RDKafkaLogLevel, error::KafkaError};
+use rdkafka::{
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode},
+};
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
@@ -62,6 +65,10 @@ impl ClientLog {
 
     /// Trouble of a client with its brokers, such as that none is in reach.
     pub fn trouble(&self, error: &KafkaError, reason: &str) {
+        // How a consumer that reads to the end hears of it, as it asked to: all is well.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         if let Some(trouble) = Trouble::of_line(reason) {
             self.say(&trouble);
             return;
@@ -139,7 +146,6 @@ impl Throttle {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use rdkafka::error::RDKafkaErrorCode;
     use std::{
         io,
         sync::{Arc, MutexGuard},
@@ -190,6 +196,14 @@ pub(super) mod tests {
         });
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(!text.contains("ERROR"), "{text}");
+    }
+
+    #[test]
+    fn that_a_reader_has_read_all_is_no_trouble() {
+        let log = ClientLog::default();
+        let end = KafkaError::Global(RDKafkaErrorCode::PartitionEOF);
+        let text = logged(|| log.trouble(&end, "Fetch from broker 1 reached end of partition"));
+        assert_eq!(text, "");
     }
 
     #[test]
