@@ -50,6 +50,7 @@ const PURE: &[&str] = &[
     "publish/trouble.rs",
     "publish/exact/checkpoint.rs",
     "publish/exact/decide.rs",
+    "publish/exact/places.rs",
     "publish/exact/transaction.rs",
     "publish/message.rs",
     "publish/message",

@@ -2,7 +2,7 @@
 
 use super::{
     classify::Code,
-    exact::{Outcome, Purpose},
+    exact::{Outcome, Places, Purpose},
     mailbox::{ProducerId, Reports, Ticket},
     message::Message,
 };
@@ -45,7 +45,8 @@ pub trait Broker: Send + 'static {
 pub enum Ask {
     /// Fence whoever else has the same transactional id, then read what was committed under it.
     Prepare,
-    /// Commit what was enqueued since [`Producer::begin`], of which every report is in.
+    /// Commit what was enqueued since [`Producer::begin`], of which every report is in. Done means that readers of committed
+    /// messages see it all.
     Commit,
     /// Throw it away.
     Abort,
@@ -70,6 +71,11 @@ pub trait Producer: Send {
     /// Begins a transaction, without asking a broker. Only of a transactional producer.
     fn begin(&self) -> Outcome {
         Outcome::Unknown
+    }
+
+    /// Where the messages lie that were acked since [`Self::begin`]. Only of a transactional producer.
+    fn places(&self) -> Places {
+        Places::default()
     }
 
     /// Asks for something. Returns at once. Only of a transactional producer.

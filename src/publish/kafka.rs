@@ -8,7 +8,7 @@ use super::{
     broker::{Ask, Broker, Enqueued, OpenError, Producer},
     classify::Code,
     client_log::ClientLog,
-    exact::{Clerk, Outcome, Purpose, Reader, judge},
+    exact::{Clerk, Outcome, Places, Purpose, Reader, judge},
     handshake::{Explainer, Question},
     mailbox::{ProducerId, Report, Reports, Ticket},
     message::Message,
@@ -16,7 +16,7 @@ use super::{
     trouble::Trouble,
 };
 use rdkafka::{
-    ClientConfig, ClientContext,
+    ClientConfig, ClientContext, Message as _,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, OwnedHeaders},
@@ -24,7 +24,7 @@ use rdkafka::{
 };
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::SyncSender,
     },
@@ -66,7 +66,7 @@ impl Broker for Kafka {
     type Producer = KafkaProducer;
 
     fn open(&self, id: ProducerId, reports: Arc<dyn Reports>) -> Result<KafkaProducer, OpenError> {
-        let (producer, _) = self.polled(id, reports, &self.clients.config())?;
+        let (producer, _) = self.polled(id, reports, &self.clients.config(), None)?;
         Ok(producer)
     }
 
@@ -78,8 +78,10 @@ impl Broker for Kafka {
     ) -> Result<KafkaProducer, OpenError> {
         let common = self.clients.config();
         let config = transactional(&common, &purpose.transactional_id());
-        let (mut producer, client) = self.polled(id, Arc::clone(&reports), &config)?;
-        let clerk = Clerk::new(id, client, reports, self.reader(&common, purpose))
+        let places = Arc::<Mutex<Places>>::default();
+        let noted = Some(Arc::clone(&places));
+        let (mut producer, client) = self.polled(id, Arc::clone(&reports), &config, noted)?;
+        let clerk = Clerk::new(id, client, reports, places, self.reader(&common, purpose))
             .start()
             .map_err(|e| OpenError(format!("no thread for it: {e}")))?;
         producer.clerk = Some(clerk);
@@ -104,6 +106,7 @@ impl Kafka {
         id: ProducerId,
         reports: Arc<dyn Reports>,
         config: &ClientConfig,
+        places: Option<Arc<Mutex<Places>>>,
     ) -> Result<(KafkaProducer, Arc<BaseProducer<Context>>), OpenError> {
         let alive = Alive::one_more(&self.alive)?;
         let context = Context {
@@ -112,6 +115,7 @@ impl Kafka {
             log: Arc::clone(&self.log),
             explainer: self.explainer.clone(),
             checks_names: self.clients.checks_names(),
+            places: places.clone(),
         };
         let client: BaseProducer<Context> = config
             .create_with_context(context)
@@ -132,6 +136,7 @@ impl Kafka {
         let producer = KafkaProducer {
             client: Some(Arc::clone(&client)),
             closing,
+            places,
             clerk: None,
         };
         Ok((producer, client))
@@ -163,6 +168,8 @@ impl Drop for Alive {
 pub struct KafkaProducer {
     client: Option<Arc<BaseProducer<Context>>>,
     closing: Arc<AtomicBool>,
+    /// Of a transactional one: where its transaction's messages lie.
+    places: Option<Arc<Mutex<Places>>>,
     /// Of a transactional one.
     clerk: Option<SyncSender<Ask>>,
 }
@@ -205,11 +212,21 @@ impl Producer for KafkaProducer {
         let Some(client) = &self.client else {
             return Outcome::Unknown;
         };
+        if let Some(places) = &self.places {
+            *noted(places) = Places::default();
+        }
         let (outcome, trouble) = judge(client.begin_transaction());
         if let Some(trouble) = trouble {
             tracing::debug!(trouble, "no transaction can begin");
         }
         outcome
+    }
+
+    fn places(&self) -> Places {
+        let places = self.places.as_ref();
+        places
+            .map(|places| noted(places).clone())
+            .unwrap_or_default()
     }
 
     fn ask(&self, ask: Ask) {
@@ -264,6 +281,13 @@ struct Context {
     log: Arc<ClientLog>,
     explainer: Explainer,
     checks_names: bool,
+    /// Of a transactional one: where its transaction's messages lie.
+    places: Option<Arc<Mutex<Places>>>,
+}
+
+/// What was noted so far.
+pub(super) fn noted(places: &Mutex<Places>) -> MutexGuard<'_, Places> {
+    places.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Context {
@@ -289,7 +313,12 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: Box<Ticket>) {
         let result = match result {
-            Ok(_) => Ok(()),
+            Ok(message) => {
+                if let Some(places) = &self.places {
+                    noted(places).note(message.topic(), message.partition(), message.offset());
+                }
+                Ok(())
+            }
             Err((error, _)) => Err(code_of(error)),
         };
         self.reports.report(Report {

@@ -204,6 +204,8 @@ pub fn reading(client: &ClientConfig) -> ClientConfig {
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("enable.partition.eof", "true")
+        // That there is nothing more is to be heard at once, and a place is left for the next when a request for it is over.
+        .set("fetch.wait.max.ms", "5")
         // An offset that isn't there any more must be heard of: to go to the end would look like a topic without a checkpoint.
         .set("auto.offset.reset", "error");
     client

@@ -5,12 +5,17 @@
 //! ```text
 //! {"instance": "<the run that wrote it>",
 //!  "instances": {"<a run>": <the last of its records that the writer's spool holds>, …},
-//!  "families": {"recording": <settled up to and including this record>, …}}
+//!  "families": {"recording": <settled up to and including this record>, …},
+//!  "sent": {"<topic>": {"<partition>": [[<first offset>, <last offset>], …], …}, …}}
 //! ```
+//!
+//! `sent` says where the other messages of its own transaction lie; `repair` is what for. It is missing in what older releases
+//! have written.
 //!
 //! A record is settled by it if the run that wrote the record is among `instances`, its number is at most the one there,
 //! and at most its family's. Not by number alone: a copy of a spool that goes its own way uses the same numbers again.
 
+use super::places::Places;
 use crate::{
     callback::names::Family,
     spool::{Instance, Run, Seq, Settled, Written},
@@ -30,6 +35,8 @@ pub struct Stored {
     pub instances: BTreeMap<Instance, Seq>,
     /// How far each family is settled.
     pub families: Settled,
+    /// Where the other messages of its transaction lie.
+    pub sent: Places,
 }
 
 /// Why a message can't be relied on.
@@ -53,6 +60,8 @@ struct Wire {
     instance: String,
     instances: BTreeMap<String, u64>,
     families: BTreeMap<String, u64>,
+    #[serde(default)]
+    sent: Places,
 }
 
 impl Stored {
@@ -79,6 +88,7 @@ impl Stored {
             instance: own,
             instances,
             families,
+            sent: Places::default(),
         }
     }
 
@@ -96,6 +106,7 @@ impl Stored {
                 .iter()
                 .map(|f| (f.key().to_owned(), self.families.of(*f).0))
                 .collect(),
+            sent: self.sent.clone(),
         };
         // Maps of texts and numbers: nothing in it can fail to be written.
         serde_json::to_vec(&wire).unwrap_or_default()
@@ -122,6 +133,7 @@ impl Stored {
                 .map(|(name, last)| Ok((run(name)?, Seq(*last))))
                 .collect::<Result<_, Malformed>>()?,
             families,
+            sent: wire.sent,
         })
     }
 
@@ -152,10 +164,13 @@ mod tests {
     fn stored() -> Stored {
         let mut families = Settled::default();
         families.advance(Family::Recording, Seq(17));
+        let mut sent = Places::default();
+        sent.note("live.recording", 3, 40);
         Stored {
             instance: run(2),
             instances: [(run(1), Seq(10)), (run(2), Seq(20))].into(),
             families,
+            sent,
         }
     }
 
@@ -166,6 +181,14 @@ mod tests {
         assert_eq!(Stored::from_json(&json).unwrap(), stored);
         let text = String::from_utf8(json).unwrap();
         assert!(text.contains(r#""recording":17"#), "{text}");
+    }
+
+    #[test]
+    fn what_an_older_release_has_written_names_no_places() {
+        let before = r#"{"instance":"02020202020202020202020202020202","instances":{},"families":{"recording":17}}"#;
+        let stored = Stored::from_json(before.as_bytes()).unwrap();
+        assert_eq!(stored.families.of(Family::Recording), Seq(17));
+        assert!(stored.sent.is_empty());
     }
 
     #[test]

@@ -2,51 +2,80 @@
 //!
 //! Another thread polls the producer meanwhile: a commit that waits for reports which nobody fetches waits for ever.
 
-use super::{reader::Reader, transaction::Outcome};
-use crate::publish::{
-    broker::Ask,
-    mailbox::{Answer, ProducerId, Reports},
+use super::{
+    checkpoint::Stored,
+    decide::Found,
+    places::Places,
+    reader::Reader,
+    repair::{Eye, OPEN_AT_MOST, Unseen, moved},
+    transaction::Outcome,
+};
+use crate::{
+    callback::names::Family,
+    publish::{
+        broker::Ask,
+        kafka::noted,
+        mailbox::{Answer, ProducerId, Reports, Ticket},
+    },
+    spool::Seq,
 };
 use rdkafka::{
+    Message as _,
     error::{KafkaError, RDKafkaError},
-    producer::{BaseProducer, Producer as _, ProducerContext},
+    message::OwnedMessage,
+    producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
     util::Timeout,
 };
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// For one try to fence the others. It needs brokers; asked again, it goes on.
 const INIT: Duration = Duration::from_secs(10);
+/// For what is sent again to be acked.
+const SENT: Duration = Duration::from_secs(10);
+/// In tickets: what is sent again, of which nobody waits for a report.
+const AGAIN: Ticket = Ticket {
+    family: Family::Unknown,
+    seq: Seq(0),
+    transaction: u64::MAX,
+};
 
 /// What the thread works with.
-pub(in crate::publish) struct Clerk<C: ProducerContext + 'static> {
+pub(in crate::publish) struct Clerk<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> {
     id: ProducerId,
     client: Arc<BaseProducer<C>>,
     reports: Arc<dyn Reports>,
+    /// Where the messages of the transaction under way lie.
+    places: Arc<Mutex<Places>>,
     /// None for one that only tries a topic.
     reader: Option<Reader>,
+    /// Opened when it is first needed.
+    eye: Option<Eye>,
     /// No one else has the transactional id any more.
     is_sole: bool,
 }
 
-impl<C: ProducerContext + 'static> Clerk<C> {
+impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
     pub(in crate::publish) const fn new(
         id: ProducerId,
         client: Arc<BaseProducer<C>>,
         reports: Arc<dyn Reports>,
+        places: Arc<Mutex<Places>>,
         reader: Option<Reader>,
     ) -> Self {
         Self {
             id,
             client,
             reports,
+            places,
             reader,
+            eye: None,
             is_sole: false,
         }
     }
@@ -66,7 +95,7 @@ impl<C: ProducerContext + 'static> Clerk<C> {
             let (answer, trouble) = match ask {
                 Ask::Prepare => self.prepare(),
                 Ask::Commit => {
-                    let (outcome, trouble) = judge(self.client.commit_transaction(Timeout::Never));
+                    let (outcome, trouble) = self.commit();
                     (Answer::Commit(outcome), trouble)
                 }
                 Ask::Abort => {
@@ -89,16 +118,132 @@ impl<C: ProducerContext + 'static> Clerk<C> {
         let Some(reader) = &self.reader else {
             return (Answer::Ready(Box::default()), None);
         };
-        match reader.read() {
-            Ok(found) => (Answer::Ready(Box::new(found)), None),
+        let until = Instant::now() + OPEN_AT_MOST;
+        let found = match reader.read(until) {
+            Ok(found) => found,
             Err(why) => {
                 tracing::warn!(
                     why,
                     "nothing is published before the checkpoint in Kafka can be read; `livebridge topics create` makes its topic"
                 );
-                (Answer::NotReady(true), Some(why))
+                return (Answer::NotReady(true), Some(why));
+            }
+        };
+        match self.repaired(&found, until) {
+            Ok(()) => (Answer::Ready(Box::new(found)), None),
+            Err(why) => {
+                tracing::warn!(
+                    why,
+                    "whether all that was committed can be read is not known yet"
+                );
+                // Another producer begins at the beginning, whatever this one has under way.
+                (Answer::NotReady(false), Some(why))
             }
         }
+    }
+
+    /// Commits, and sees that it is done.
+    fn commit(&mut self) -> (Outcome, Option<String>) {
+        let (outcome, trouble) = judge(self.client.commit_transaction(Timeout::Never));
+        if outcome != Outcome::Done || self.reader.is_none() {
+            return (outcome, trouble);
+        }
+        let places = noted(&self.places).clone();
+        match self.eye().and_then(|eye| eye.sees(&places)) {
+            Ok(()) => (outcome, trouble),
+            Err(why) => (Outcome::Unknown, Some(why)),
+        }
+    }
+
+    fn eye(&mut self) -> Result<&Eye, String> {
+        if self.eye.is_none() {
+            let reader = self.reader.as_ref().ok_or("nothing to look at")?;
+            self.eye = Some(Eye::open(reader)?);
+        }
+        self.eye.as_ref().ok_or_else(|| "no consumer".into())
+    }
+
+    /// Sends again what was committed and can't be seen, see `repair`.
+    fn repaired(&mut self, found: &Found, until: Instant) -> Result<(), String> {
+        // What another relay has committed is that one's to look after.
+        let Some(last) = found.last.as_ref().filter(|_| found.last == found.ours) else {
+            return Ok(());
+        };
+        self.eye()?;
+        let (Some(reader), Some(eye)) = (&self.reader, &self.eye) else {
+            return Ok(());
+        };
+        let unseen = eye.unseen(reader, &last.sent, until)?;
+        if unseen.is_empty() {
+            return Ok(());
+        }
+        for gone in &unseen {
+            tracing::error!(
+                topic = gone.topic,
+                partition = gone.partition,
+                messages = gone.messages.len(),
+                "a transaction was committed, and the brokers have forgotten that in this partition: its messages are sent there again"
+            );
+        }
+        self.close_what_hangs(&unseen)?;
+        let places = self.send_again(reader, last, &unseen)?;
+        eye.sees(&places)
+    }
+
+    /// An aborted transaction that touches these partitions ends what is open there.
+    fn close_what_hangs(&self, unseen: &[Unseen]) -> Result<(), String> {
+        let firsts = unseen.iter().filter(|gone| gone.hangs);
+        let firsts: Vec<_> = firsts.filter_map(|gone| gone.messages.first()).collect();
+        if firsts.is_empty() {
+            return Ok(());
+        }
+        self.begin()?;
+        for message in firsts {
+            self.send(message)?;
+        }
+        self.client.flush(SENT).map_err(|e| e.to_string())?;
+        let aborted = self.client.abort_transaction(Timeout::Never);
+        aborted.map_err(|e| e.to_string())
+    }
+
+    /// All of it, and the checkpoint, which says where it lies now.
+    fn send_again(
+        &self,
+        reader: &Reader,
+        last: &Stored,
+        unseen: &[Unseen],
+    ) -> Result<Places, String> {
+        self.begin()?;
+        let messages = unseen.iter().flat_map(|gone| &gone.messages);
+        messages.into_iter().try_for_each(|m| self.send(m))?;
+        self.client.flush(SENT).map_err(|e| e.to_string())?;
+        let value = moved(last, unseen, &noted(&self.places)).to_json();
+        let checkpoint = BaseRecord::with_opaque_to(&reader.topic, Box::new(AGAIN))
+            .key(reader.spool_id.as_bytes())
+            .payload(value.as_slice());
+        let sent = self.client.send(checkpoint);
+        sent.map_err(|(e, _)| e.to_string())?;
+        let committed = self.client.commit_transaction(Timeout::Never);
+        committed.map_err(|e| e.to_string())?;
+        Ok(noted(&self.places).clone())
+    }
+
+    fn begin(&self) -> Result<(), String> {
+        *noted(&self.places) = Places::default();
+        let begun = self.client.begin_transaction();
+        begun.map_err(|e| e.to_string())
+    }
+
+    /// To the partition where it was.
+    fn send(&self, message: &OwnedMessage) -> Result<(), String> {
+        let mut record: BaseRecord<'_, [u8], [u8], Box<Ticket>> =
+            BaseRecord::with_opaque_to(message.topic(), Box::new(AGAIN))
+                .partition(message.partition());
+        record.key = message.key();
+        record.payload = message.payload();
+        record.headers = message.headers().cloned();
+        let sent = self.client.send(record);
+        sent.map_err(|(e, _)| e.to_string())
     }
 }
 

@@ -113,6 +113,7 @@ impl Here<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publish::exact::Places;
 
     /// The run before, this run, the rival.
     const BEFORE: Instance = Instance([1; 16]);
@@ -132,6 +133,7 @@ mod tests {
             instance,
             instances: instances.iter().map(|(i, last)| (*i, Seq(*last))).collect(),
             families: all(families),
+            sent: Places::default(),
         }
     }
 

@@ -188,7 +188,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 run.last = run.last.max(wrote.through);
             }
         }
-        Stored::of(own, &exact.runs, &written, end, families).to_json()
+        let mut stored = Stored::of(own, &exact.runs, &written, end, families);
+        if let Shared::Open(_, producer) = &self.shared {
+            stored.sent = producer.places();
+        }
+        stored.to_json()
     }
 
     /// `settled` is published for this spool, `covered` besides that in the rival's hands. Only what this run knows of by itself

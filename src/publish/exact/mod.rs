@@ -19,13 +19,16 @@ mod decide;
 mod end;
 mod flow;
 mod lead;
+mod places;
 mod probe;
 mod reader;
+mod repair;
 #[cfg(test)]
 mod simulation;
 mod transaction;
 
 pub use decide::Found;
+pub use places::Places;
 pub use transaction::Outcome;
 pub(in crate::publish) use {
     clerk::{Clerk, judge},

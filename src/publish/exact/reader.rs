@@ -15,7 +15,7 @@ use std::{
 
 /// For one request.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// For all of it: as long as another relay's orphaned transaction may hold back what lies behind it, and more.
+/// For reading, for as long as nothing comes.
 const AT_MOST: Duration = Duration::from_secs(40);
 /// Between two looks at how far the topic is settled.
 const LOOK: Duration = Duration::from_millis(20);
@@ -37,29 +37,57 @@ pub(in crate::publish) struct Reader {
 
 impl Reader {
     /// What was committed under the spool's id, up to the end that the topic has now, whatever others have under way
-    /// before that.
-    pub(super) fn read(&self) -> Result<Found, String> {
-        let until = Instant::now() + AT_MOST;
+    /// before that. What is still open at `until` hangs.
+    pub(super) fn read(&self, until: Instant) -> Result<Found, String> {
         let end = self.end()?;
         let consumer = self.consumer("read_committed")?;
         let (first, mut settled) = self.watermarks(&consumer)?;
         while settled < end {
             if Instant::now() >= until {
-                return Err(format!(
-                    "{}: a transaction of another relay has been open for {AT_MOST:?}",
-                    self.topic
-                ));
+                return self.read_past(&consumer, (first, settled, end));
             }
             drop(consumer.poll(LOOK));
             (_, settled) = self.watermarks(&consumer)?;
         }
+        self.read_tail(&consumer, first, end)
+    }
+
+    fn read_tail(
+        &self,
+        consumer: &BaseConsumer<Context>,
+        first: i64,
+        end: i64,
+    ) -> Result<Found, String> {
         let tail = (end - TAIL).max(first);
-        let found = self.read_from(&consumer, tail, end)?;
+        let found = self.read_from(consumer, tail, end)?;
         // Without a message of a run of ours there may be one further back.
         if tail > first && found.ours.is_none() {
-            return self.read_from(&consumer, first, end);
+            return self.read_from(consumer, first, end);
         }
         Ok(found)
+    }
+
+    /// A transaction hangs in the topic, see `repair`. This spool has nothing under way any more, so that what lies behind it
+    /// under the spool's id was to be committed: if it was not, the repair sends what it speaks of.
+    fn read_past(
+        &self,
+        consumer: &BaseConsumer<Context>,
+        (first, settled, end): (i64, i64, i64),
+    ) -> Result<Found, String> {
+        let found = self.read_tail(consumer, first, settled)?;
+        let hidden = self.read_from(&self.consumer("read_uncommitted")?, settled, end)?;
+        match (hidden.last, hidden.ours) {
+            (None, _) => Ok(found),
+            (Some(last), Some(ours)) if last == ours => Ok(Found {
+                last: Some(last),
+                ours: Some(ours),
+            }),
+            _ => Err(format!(
+                "{}: a transaction is never ended there, and another relay's checkpoint of this spool is in it or behind it; \
+                 `kafka-transactions.sh find-hanging` names it, and `abort` ends it",
+                self.topic
+            )),
+        }
     }
 
     fn read_from(
@@ -129,7 +157,7 @@ impl Reader {
             .map_err(|e| format!("{}: {e}", self.topic))
     }
 
-    fn consumer(&self, isolation: &str) -> Result<BaseConsumer<Context>, String> {
+    pub(super) fn consumer(&self, isolation: &str) -> Result<BaseConsumer<Context>, String> {
         let mut config = self.config.clone();
         config.set("isolation.level", isolation);
         config
@@ -138,7 +166,8 @@ impl Reader {
     }
 }
 
-struct Context(Arc<ClientLog>);
+/// Of a consumer: it has something to say in the log.
+pub(super) struct Context(Arc<ClientLog>);
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
@@ -171,7 +200,8 @@ mod tests {
             spool_id: "the spool".into(),
             runs: Vec::new(),
         };
-        assert_eq!(reader.read(), Ok(Found::default()));
+        let until = Instant::now() + AT_MOST;
+        assert_eq!(reader.read(until), Ok(Found::default()));
         let consumer = reader.consumer("read_committed").unwrap();
         let found = reader.read_from(&consumer, 1_000, 2_000);
         assert!(found.is_err(), "{found:?}");
