@@ -282,7 +282,9 @@ impl Broker {
                        appender.stdout.type = Console\n\
                        appender.stdout.name = stdout\n\
                        appender.stdout.layout.type = PatternLayout\n\
-                       appender.stdout.layout.pattern = %d %p %c{1}: %m%n\n";
+                       appender.stdout.layout.pattern = %d %p %c{1}: %m%n\n\
+                       logger.transactions.name = kafka.coordinator.transaction\n\
+                       logger.transactions.level = info\n";
         fs::write(self.dir.path().join("log4j2.properties"), logging).expect("the log settings");
     }
 }
