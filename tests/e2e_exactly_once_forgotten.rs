@@ -119,12 +119,7 @@ fn what_the_brokers_have_forgotten_of_a_transaction_is_sent_again_once_and_in_or
     post(&relay, &mut journal, "b", 20..25);
     relay.wait_until_settled(DEADLINE);
     let again = relay.log_tail().matches("are sent there again").count();
-    assert_eq!(
-        again,
-        partitions,
-        "once each: {}",
-        relay.log_tail()
-    );
+    assert_eq!(again, partitions, "once each: {}", relay.log_tail());
     let findings = check(broker, &after, &journal);
     assert_eq!(findings.callbacks, journal.answered());
     let (_, checkpoint) = last_checkpoint(broker, after.of("checkpoint"));

@@ -160,6 +160,9 @@ impl Reader {
     pub(super) fn consumer(&self, isolation: &str) -> Result<BaseConsumer<Context>, String> {
         let mut config = self.config.clone();
         config.set("isolation.level", isolation);
+        // Single messages are looked at, with millions behind them that nobody asked for.
+        config.set("queued.min.messages", "1");
+        config.set("queued.max.messages.kbytes", "2048");
         config
             .create_with_context(Context(Arc::clone(&self.log)))
             .map_err(|e| format!("no Kafka consumer: {e}"))
