@@ -19,8 +19,12 @@ buildah() {
 
 if ! buildah inspect --type image "$builder" >/dev/null 2>&1; then
     echo "image: making a builder from Debian bookworm and $(rustc --version)" >&2
-    [ -s "$work/debian.tar" ] || mmdebstrap --quiet --variant=minbase \
-        --include=gcc,g++,make,perl,ca-certificates bookworm "$work/debian.tar"
+    if [ ! -s "$work/debian.tar" ]; then
+        # Cut off, it leaves nothing that the next time would take for a whole one.
+        mmdebstrap --quiet --variant=minbase --format=tar \
+            --include=gcc,g++,make,perl,ca-certificates bookworm "$work/debian.part"
+        mv "$work/debian.part" "$work/debian.tar"
+    fi
     container=$(buildah from scratch)
     buildah add -q "$container" "$work/debian.tar" /
     buildah add -q "$container" "$(rustc --print sysroot)/bin" /usr/local/bin
