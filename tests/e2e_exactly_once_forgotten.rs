@@ -72,7 +72,8 @@ fn forgotten(broker: &Broker, before: &Topics, after: &Topics, original: &Relay)
         .iter()
         .map(|(partition, last)| (partition.to_string(), json!([[0, last]])))
         .collect();
-    checkpoint["sent"] = json!({ topic: places });
+    let members = checkpoint.as_object_mut().expect("a JSON object");
+    members.insert("sent".into(), json!({ topic: places }));
     producer.begin_transaction().expect("begun");
     let value = serde_json::to_vec(&checkpoint).expect("JSON");
     let record = BaseRecord::to(after.of("checkpoint"))

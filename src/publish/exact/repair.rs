@@ -20,7 +20,7 @@ use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
-    message::OwnedMessage,
+    message::{BorrowedMessage, OwnedMessage},
 };
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Before a transaction is taken for one that hangs: longer than another relay's, orphaned, may be open.
 pub(super) const OPEN_AT_MOST: Duration = Duration::from_secs(40);
+/// For a topic that nobody knows: then it was deleted.
+const UNKNOWN_AT_MOST: Duration = Duration::from_secs(5);
 /// Between two looks: a marker is written a few milliseconds after its commit.
 const LOOK: Duration = Duration::from_millis(2);
 /// And after many.
@@ -126,14 +128,16 @@ impl Eye {
             Stands::Hangs => true,
         };
         let messages = read_back(all, topic, partition, places)?;
-        let unseen = Unseen {
+        // Not there for anybody: the topic was made anew, or is compacted.
+        if messages.last().is_none_or(|read| read.offset() != last) {
+            return Ok(None);
+        }
+        Ok(Some(Unseen {
             topic: topic.into(),
             partition,
             hangs,
             messages,
-        };
-        // Where there is none, the topic was made anew.
-        Ok((!unseen.messages.is_empty()).then_some(unseen))
+        }))
     }
 
     fn stands(
@@ -144,13 +148,15 @@ impl Eye {
         until: Instant,
     ) -> Result<Stands, String> {
         let mut pause = LOOK;
+        let deleted = Instant::now() + UNKNOWN_AT_MOST;
         loop {
             let is_late = Instant::now() >= until;
             match self.0.fetch_watermarks(topic, partition, PATIENCE) {
                 Ok((first, _)) if first > last => return Ok(Stands::Gone),
                 Ok((_, settled)) if settled > last => return Ok(Stands::Settled),
                 Ok(_) if is_late => return Ok(Stands::Hangs),
-                Err(e) if is_denied(&e) || is_late && is_unknown(&e) => return Ok(Stands::Gone),
+                Err(e) if is_denied(&e) => return Ok(Stands::Gone),
+                Err(e) if is_unknown(&e) && Instant::now() >= deleted => return Ok(Stands::Gone),
                 Err(e) if is_late => return Err(format!("{topic}[{partition}]: {e}")),
                 Ok(_) | Err(_) => {}
             }
@@ -189,7 +195,7 @@ fn read_back(
                 messages.push(message);
             }
             while next <= *last
-                && let Some(message) = following(all, next)?
+                && let Some(message) = following(all, topic, partition, next)?
             {
                 next = message.offset() + 1;
                 messages.push(message);
@@ -212,22 +218,30 @@ fn first_from(
         .add_partition_offset(topic, partition, Offset::Offset(offset))
         .map_err(failed)?;
     consumer.assign(&place).map_err(failed)?;
-    following(consumer, offset)
+    following(consumer, topic, partition, offset)
 }
 
 /// The next message of what is assigned.
-fn following(consumer: &BaseConsumer<Context>, offset: i64) -> Result<Option<OwnedMessage>, Blind> {
+fn following(
+    consumer: &BaseConsumer<Context>,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> Result<Option<OwnedMessage>, Blind> {
     let until = Instant::now() + READ_AT_MOST;
     let mut trouble = None;
+    // What was assigned before is over.
+    let is_its = |message: &BorrowedMessage<'_>| {
+        (message.topic(), message.partition()) == (topic, partition) && message.offset() >= offset
+    };
     while Instant::now() < until {
         match consumer.poll(LOOK_AT_MOST) {
-            // One of what was assigned before.
-            Some(Ok(message)) if message.offset() < offset => {}
-            Some(Ok(message)) => return Ok(Some(message.detach())),
-            Some(Err(
-                KafkaError::PartitionEOF(_)
-                | KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset),
-            )) => return Ok(None),
+            Some(Ok(message)) if is_its(&message) => return Ok(Some(message.detach())),
+            Some(Err(KafkaError::PartitionEOF(at))) if at == partition => return Ok(None),
+            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => {}
+            Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset))) => {
+                return Ok(None);
+            }
             Some(Err(e)) if is_denied(&e) => return Err(Blind::Denied),
             // It goes on trying by itself.
             Some(Err(e)) => trouble = Some(e.to_string()),
