@@ -163,6 +163,7 @@ impl Reader {
         // Single messages are looked at, with millions behind them that nobody asked for.
         config.set("queued.min.messages", "1");
         config.set("queued.max.messages.kbytes", "2048");
+        config.set("fetch.message.max.bytes", "65536");
         config
             .create_with_context(Context(Arc::clone(&self.log)))
             .map_err(|e| format!("no Kafka consumer: {e}"))
