@@ -247,8 +247,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
         let standing = lane.window.standing(record.envelope.family, record.seq);
         let (slot, own) = (lane.window.has_slot(standing), lane.window.load());
-        let loads = self.lanes.iter().map(|lane| lane.window.load());
-        if !slot || !self.room.admits(own, loads, record.envelope.body.len()) {
+        let others = self.lanes.iter().enumerate().filter(|(i, _)| *i != at);
+        let others = others.map(|(_, lane)| lane.window.load());
+        if !slot || !self.room.admits(own, others, record.envelope.body.len()) {
             return Ok(Took::Full);
         }
         let message = match self.parts.render.message(record, topic) {

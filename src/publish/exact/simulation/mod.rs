@@ -4,6 +4,7 @@
 //! Whatever the seed: in the end each record is committed once, in the order of its spool, and no record is lost; of two
 //! relays one stands down, and what it alone holds is committed once it is adopted.
 
+mod checks;
 mod coordinator;
 mod scenes;
 mod spool;
@@ -392,39 +393,6 @@ impl World {
             }
             assert_eq!(relay.publisher.left().records, 0, "seed {seed}");
             relay.check_the_identity(seed);
-        }
-    }
-}
-
-impl Relay {
-    /// recovered + accepted = published + quarantined + pending
-    fn check_the_identity(&self, seed: u64) {
-        let mut counted = self.publisher.left().records;
-        for family in self.registry.gather() {
-            if ["livebridge_published_total", "livebridge_quarantined_total"]
-                .contains(&family.name())
-            {
-                let values = family
-                    .get_metric()
-                    .iter()
-                    .map(|m| m.get_counter().get_value());
-                counted += values.sum::<f64>() as u64;
-            }
-        }
-        assert_eq!(counted, self.taken, "seed {seed}");
-    }
-
-    /// What the rival holds may be lost with it: before this spool is adopted, only what is published is settled.
-    fn check_what_it_keeps(&self, kafka: &Kafka, seed: u64) {
-        let disk = self.disk.lock().unwrap();
-        let published: BTreeSet<u64> = kafka.log.values().flatten().copied().collect();
-        for (record, _) in &disk.records {
-            let number = record.received_number();
-            let settled = record.seq <= disk.checkpoint.of(record.envelope.family);
-            assert!(
-                !settled || published.contains(&number) || disk.aside.contains(&number),
-                "seed {seed}: {number} is settled, and nowhere"
-            );
         }
     }
 }
