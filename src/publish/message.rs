@@ -16,7 +16,8 @@ use crate::{
     spool::{Reason, Record},
 };
 use blank::blanked;
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use bytes::Bytes;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The mark of a replayed record.
 pub const REPLAYED: &str = "livebridge-replayed";
@@ -33,8 +34,11 @@ pub const TOPIC: &str = "livebridge-topic";
 /// On a quarantine copy whose value was cut: how many bytes the whole had.
 pub const TRUNCATED: &str = "livebridge-truncated";
 
+/// What an event may take beyond its callback.
+const ROOM: usize = 64;
+
 /// The name and value of a header.
-pub type Header = (&'static str, Cow<'static, [u8]>);
+pub type Header = (&'static str, Bytes);
 
 /// What Kafka gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +143,10 @@ impl Rendering {
         let payload = match self.payload {
             Payload::Typed => {
                 event.redact(&self.redact);
-                serde_json::to_vec(&event)?
+                // About as much as came, and no copies while it grows.
+                let mut payload = Vec::with_capacity(record.envelope.body.len() + ROOM);
+                serde_json::to_writer(&mut payload, &event)?;
+                payload
             }
             Payload::Raw => blanked(&document, &[]),
         };
@@ -175,7 +182,7 @@ impl Rendering {
             let time = event.as_ref().and_then(Event::time);
             headers::of(record, document, name, time, key.as_deref())
         });
-        headers.push((REASON, reason.label.as_bytes().into()));
+        headers.push((REASON, Bytes::from_static(reason.label.as_bytes())));
         headers.push((DETAIL, reason.detail.clone().into_bytes().into()));
         headers.push((TOPIC, reason.topic.clone().into_bytes().into()));
         let redact = match self.payload {

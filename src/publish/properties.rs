@@ -189,6 +189,10 @@ pub fn transactional(client: &ClientConfig, transactional_id: &str) -> ClientCon
         // While one topic is looked for, nobody's records are committed.
         client.set("topic.metadata.propagation.max.ms", "1000");
     }
+    if client.get("retry.backoff.ms").is_none() {
+        // While the coordinator still writes the markers of the last transaction, which takes milliseconds, it says "not yet".
+        client.set("retry.backoff.ms", "20");
+    }
     client
 }
 

@@ -1,6 +1,7 @@
 //! CloudEvents 1.0 in structured mode: the attributes and the event in one JSON document.
 
 use super::Header;
+use bytes::Bytes;
 use std::borrow::Cow;
 
 /// CloudEvents' JSON format.
@@ -36,7 +37,7 @@ pub(super) fn of(binary: Vec<Header>, data: &[u8]) -> serde_json::Result<(Vec<He
     member(&mut value, "data")?;
     value.extend_from_slice(data);
     value.push(b'}');
-    headers.push(("content-type", CONTENT_TYPE.into()));
+    headers.push(("content-type", Bytes::from_static(CONTENT_TYPE)));
     Ok((headers, value))
 }
 
