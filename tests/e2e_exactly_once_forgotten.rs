@@ -12,19 +12,21 @@ use rdkafka::{
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 use support::{
+    guarded::Guarded,
     kafka::Broker,
     reader::{self, Message},
     relay::Relay,
     topics::Topics,
+    wait,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Somebody else's transactions.
-fn producer(broker: &Broker) -> BaseProducer {
+fn producer(broker: &Broker, id: &str) -> BaseProducer {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", broker.bootstrap())
-        .set("transactional.id", "what brokers have left")
+        .set("transactional.id", id)
         .create()
         .expect("a producer");
     producer.init_transactions(PATIENCE).expect("its id");
@@ -60,7 +62,7 @@ fn forgotten(broker: &Broker, before: &Topics, after: &Topics, original: &Relay)
     let (id, mut checkpoint) = last_checkpoint(broker, before.of("checkpoint"));
     let topic = after.of("recording");
     let mut ends: BTreeMap<i64, i64> = BTreeMap::new();
-    let producer = producer(broker);
+    let producer = producer(broker, "what brokers have left");
     producer.begin_transaction().expect("begun");
     for message in &published {
         copy(&producer, topic, message);
@@ -125,4 +127,69 @@ fn what_the_brokers_have_forgotten_of_a_transaction_is_sent_again_once_and_in_or
     assert_eq!(findings.callbacks, journal.answered());
     let (_, checkpoint) = last_checkpoint(broker, after.of("checkpoint"));
     assert!(checkpoint["sent"].is_object(), "{checkpoint}");
+}
+
+/// A reader of committed messages gets past no open transaction, whoever has it.
+#[test]
+fn a_commit_counts_when_its_messages_can_be_seen_and_not_before() {
+    let broker = Broker::shared();
+    let topics = Topics::create(broker, 1).with_checkpoint(broker);
+    let mut journal = empty();
+    let mut relay = relay(broker, &topics);
+    relay.start();
+    let other = producer(broker, "somebody else's, and slow");
+    other.begin_transaction().expect("begun");
+    let open: BaseRecord<'_, str, str> = BaseRecord::to(topics.of("recording")).payload("open");
+    other.send(open).expect("taken");
+    other.flush(PATIENCE).expect("acked");
+
+    post(&relay, &mut journal, "a", 1..2);
+    wait::until("the commit", DEADLINE, || {
+        let checkpoints = [topics.of("checkpoint")];
+        let all = reader::read_committed(&broker.bootstrap(), &checkpoints);
+        let sent = &all.last()?.json()["sent"];
+        sent.get(topics.of("recording")).map(drop)
+    });
+    assert_eq!(relay.metrics().flow().pending, 1, "nobody can read it yet");
+
+    other.abort_transaction(PATIENCE).expect("aborted");
+    relay.wait_until_settled(DEADLINE);
+    let findings = check(broker, &topics, &journal);
+    assert_eq!(findings.callbacks, 1);
+}
+
+#[test]
+fn without_the_permission_to_read_the_topics_it_publishes_and_says_what_it_cant_know() {
+    let guarded = Guarded::started();
+    let broker = guarded.broker();
+    let topics = Topics::create(broker, 1).with_checkpoint(broker);
+    guarded.grant(&topics.names());
+    guarded.grant_reading(&[topics.of("checkpoint")]);
+    guarded.grant_transactions(&["livebridge-"]);
+    let mut journal = empty();
+    let relay = Relay::new(env!("CARGO_BIN_EXE_livebridge"), guarded.door(), &topics)
+        .set("delivery", "\"exactly-once\"");
+    let mut relay = guarded.let_in(relay);
+    relay.start();
+    post(&relay, &mut journal, "a", 1..20);
+    relay.wait_until_settled(DEADLINE);
+
+    // Whoever starts looks what became of the last transaction.
+    let unknown = "may not be read: whether what was committed can be seen there stays unknown";
+    relay.kill();
+    relay.start();
+    post(&relay, &mut journal, "a", 20..25);
+    relay.wait_until_settled(DEADLINE);
+    assert!(relay.log().contains(unknown), "{}", relay.log_tail());
+    check(broker, &topics, &journal);
+
+    guarded.grant_reading(&[topics.of("recording")]);
+    relay.kill();
+    let before = relay.log().matches(unknown).count();
+    relay.start();
+    post(&relay, &mut journal, "a", 25..30);
+    relay.wait_until_settled(DEADLINE);
+    let after = relay.log().matches(unknown).count();
+    assert_eq!(after, before, "{}", relay.log_tail());
+    check(broker, &topics, &journal);
 }

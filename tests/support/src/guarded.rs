@@ -88,6 +88,18 @@ impl Guarded {
         self.change("grant", topics);
     }
 
+    /// The relay may read these topics.
+    #[track_caller]
+    pub fn grant_reading(&self, topics: &[&str]) {
+        self.change("read", topics);
+    }
+
+    /// The relay may write under transactional ids that begin with these words.
+    #[track_caller]
+    pub fn grant_transactions(&self, prefixes: &[&str]) {
+        self.change("transactions", prefixes);
+    }
+
     /// It may no longer.
     #[track_caller]
     pub fn revoke(&self, topics: &[&str]) {
@@ -95,7 +107,7 @@ impl Guarded {
     }
 
     #[track_caller]
-    fn change(&self, how: &str, topics: &[&str]) {
+    fn change(&self, how: &str, names: &[&str]) {
         let compiled = classes(
             "permissions",
             "Permissions",
@@ -106,7 +118,7 @@ impl Guarded {
             .arg(kafka::class_path(&[compiled]))
             .args(["Permissions", &self.broker.bootstrap(), how])
             .arg(format!("User:{USER}"))
-            .args(topics);
+            .args(names);
         process::run("change the relay's permissions", &mut java);
     }
 }
