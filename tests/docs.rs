@@ -90,6 +90,18 @@ fn systemd_takes_the_unit_without_a_word() {
     assert_eq!(said(&mut verify), "");
 }
 
+/// A small Debian has no `/bin/kill`, and `systemctl reload` failed there.
+#[test]
+fn the_systemd_unit_starts_nothing_but_the_binary_and_a_shell() {
+    let unit = docs::page("deploy/systemd/livebridge.service");
+    let programs: Vec<_> = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("Exec")?.split_once('='))
+        .filter_map(|(_, command)| command.split_whitespace().next())
+        .collect();
+    assert_eq!(programs, ["/usr/local/bin/livebridge", "/bin/sh"]);
+}
+
 #[test]
 fn the_binary_understands_every_line_that_the_docs_show() {
     let mut shown = 0;
