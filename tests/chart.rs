@@ -305,6 +305,28 @@ fn the_network_policy_lets_spans_out_to_their_collector_alone() {
 }
 
 #[test]
+fn the_network_policy_lets_the_relay_out_to_each_port_of_its_brokers() {
+    let policy = |sets: &[&str]| rendered(sets, &["-s", "templates/networkpolicy.yaml"]);
+    let port = |port: u16| format!("- {{ protocol: TCP, port: {port} }}");
+    let usual = policy(&[]);
+    assert_eq!(usual.matches(&port(9092)).count(), 1, "{usual}");
+    let others = policy(&["kafka.bootstrapServers=a.example.com:9093\\, [fd00::1]:9094"]);
+    for each in [9092, 9093, 9094] {
+        assert!(others.contains(&port(each)), "{each}\n{others}");
+    }
+}
+
+#[test]
+fn the_rules_look_for_the_job_that_the_monitors_make() {
+    let rules = rendered(
+        &["prometheusRule.enabled=true", "nameOverride=relay"],
+        &["-s", "templates/monitoring.yaml"],
+    );
+    assert!(rules.contains("job=\"relay\""), "{rules}");
+    assert!(!rules.contains("job=\"livebridge\""), "{rules}");
+}
+
+#[test]
 fn the_time_to_end_is_more_than_any_drain_takes() {
     for (drain, grace) in [
         (&[][..], 40),
@@ -340,7 +362,8 @@ fn volumes_outlive_the_set_and_a_job_empties_one_whose_pod_is_gone() {
     );
     for said in [
         "claimName: spool-livebridge-2",
-        "args: [\"drain\", \"--config\"",
+        // After a change to ack: kafka the settings name no place any more.
+        "args: [\"drain\", \"--config\", \"/etc/livebridge/livebridge.toml\", \"--spool-dir\", \"/var/lib/livebridge/spool\"",
         "mountPath: /var/lib/livebridge }",
     ] {
         assert!(job.contains(said), "{said}\n{job}");
@@ -401,6 +424,7 @@ fn values_that_are_wrong_are_refused() {
         "keys.secret=",
         "networkPolicy.kafkaPorts={0}",
         "drain.delaySeconds=-1",
+        "settings.drain.publish=60s",
         "kafka.valuesFrom.sasl\\.password=secret",
         "kafka.filesFrom.ssl\\.ca\\.location.item=../ca",
         "podSecurity.runAsUser=0",

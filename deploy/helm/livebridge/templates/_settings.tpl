@@ -1,5 +1,8 @@
 {{/* What the chart sets, and .Values.settings over it. */}}
 {{- define "livebridge.settings" -}}
+{{- if hasKey .Values.settings "drain" }}
+{{- fail "settings.drain: set drain.delaySeconds, .requestsSeconds and .publishSeconds instead, by which the pod's grace period goes" }}
+{{- end }}
 {{- $tencent := dict "key_files" (list (printf "/etc/livebridge-keys/%s" .Values.keys.item)) }}
 {{- $drain := dict
       "delay" (printf "%ds" (int .Values.drain.delaySeconds))
