@@ -311,6 +311,20 @@ fn every_client_logs_in_and_a_new_password_is_used_from_then_on() {
     let shown = log.lines().find(|line| line.contains("hunter2"));
     assert_eq!(shown, None);
 
+    let spool = quoted(&relay.spool_dir().display().to_string());
+    // By the other SCRAM, and what reads the topics back.
+    let scram_256 = [
+        ("security.protocol", "SASL_SSL"),
+        ("sasl.mechanism", "SCRAM-SHA-256"),
+        ("sasl.username", "relay"),
+        ("sasl.password", "hunter2-new"),
+    ];
+    let by_256 = world
+        .relay("LOGIN", &topics, &scram_256)
+        .set("spool.dir", &spool);
+    let audited = by_256.command(&["audit", "--since", "1h"]);
+    assert!(audited.contains("nothing is missing"), "{audited}");
+
     // By PLAIN, and the same commands without a relay.
     let plain = [
         ("security.protocol", "SASL_SSL"),
@@ -318,7 +332,6 @@ fn every_client_logs_in_and_a_new_password_is_used_from_then_on() {
         ("sasl.username", "plain"),
         ("sasl.password", PASSWORD),
     ];
-    let spool = quoted(&relay.spool_dir().display().to_string());
     let by_plain = world
         .relay("LOGIN", &topics, &plain)
         .set("spool.dir", &spool);
