@@ -59,3 +59,37 @@ pub(super) fn bucket(topic: &str, key: Option<&[u8]>, identity: Identity) -> usi
     let hash = key.map_or(identity.0, |key| stream(topic, key));
     usize::try_from(hash % BUCKETS as u64).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_hold_no_more_than_they_may_and_every_bucket_once() {
+        let parts = Parts::of(&[3, 4, 0, 5, 1], 7).unwrap();
+        assert_eq!(
+            (parts.count, parts.of.as_slice()),
+            (2, &[0, 0, 0, 1, 1][..])
+        );
+        for bucket in 0..5 {
+            let passes = (0..parts.count).filter(|pass| parts.has(*pass, bucket));
+            assert_eq!(passes.count(), 1, "{bucket}");
+        }
+        assert!(matches!(
+            Parts::of(&[1, 9], 7),
+            Err(Fault::TooMany {
+                records: 9,
+                at_once: 7
+            })
+        ));
+        assert!(Parts::whole().has(0, 4095));
+    }
+
+    #[test]
+    fn a_stream_is_in_one_bucket_and_records_without_a_key_in_many() {
+        let of = |seq, key| bucket("live.recording", key, Identity(seq));
+        assert_eq!(of(1, Some(b"a".as_slice())), of(2, Some(b"a")));
+        assert_ne!(of(1, None), of(2, None));
+        assert!(of(1, None) < BUCKETS);
+    }
+}

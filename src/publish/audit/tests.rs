@@ -1,10 +1,9 @@
 //! The comparison, without spool and Kafka.
 
 use super::{
-    Fault, Kind,
-    identity::{Arrived, Identity, Mark},
+    Kind,
+    identity::{Arrived, Mark},
     ledger::{Damaged, Detail, Facts, Hears, How, Ledger, Match, Said},
-    parts::{BUCKETS, Parts, bucket},
     pass::key,
     tracks,
 };
@@ -384,33 +383,4 @@ fn a_probe_and_a_strangers_message_have_no_identity() {
         value: b"{}",
     };
     assert_eq!((probe.identity(), probe.mark()), (None, Mark::Probe));
-}
-
-#[test]
-fn parts_hold_no_more_than_they_may_and_every_bucket_once() {
-    let parts = Parts::of(&[3, 4, 0, 5, 1], 7).unwrap();
-    assert_eq!(
-        (parts.count, parts.of.as_slice()),
-        (2, &[0, 0, 0, 1, 1][..])
-    );
-    for bucket in 0..5 {
-        let passes = (0..parts.count).filter(|pass| parts.has(*pass, bucket));
-        assert_eq!(passes.count(), 1, "{bucket}");
-    }
-    assert!(matches!(
-        Parts::of(&[1, 9], 7),
-        Err(Fault::TooMany {
-            records: 9,
-            at_once: 7
-        })
-    ));
-    assert!(Parts::whole().has(0, 4095));
-}
-
-#[test]
-fn a_stream_is_in_one_bucket_and_records_without_a_key_in_many() {
-    let of = |seq, key| bucket(TOPIC, key, Identity::of(&record(seq, "a")));
-    assert_eq!(of(1, Some(b"a".as_slice())), of(2, Some(b"a")));
-    assert_ne!(of(1, None), of(2, None));
-    assert!(of(1, None) < BUCKETS);
 }

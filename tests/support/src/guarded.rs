@@ -88,6 +88,12 @@ impl Guarded {
         self.change("grant", topics);
     }
 
+    /// It may no longer.
+    #[track_caller]
+    pub fn revoke(&self, topics: &[&str]) {
+        self.change("revoke", topics);
+    }
+
     /// The relay may read these topics.
     #[track_caller]
     pub fn grant_reading(&self, topics: &[&str]) {
@@ -98,12 +104,6 @@ impl Guarded {
     #[track_caller]
     pub fn grant_transactions(&self, prefixes: &[&str]) {
         self.change("transactions", prefixes);
-    }
-
-    /// It may no longer.
-    #[track_caller]
-    pub fn revoke(&self, topics: &[&str]) {
-        self.change("revoke", topics);
     }
 
     #[track_caller]
