@@ -307,6 +307,15 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_is_soon_asked_for_again_unless_the_user_wants_it_later() {
+        for (given, then) in [(&[][..], "20"), (&[("retry.backoff.ms", "70")], "70")] {
+            let client = transactional(&with(given), "livebridge-1");
+            assert_eq!(client.get("retry.backoff.ms"), Some(then));
+        }
+        assert_eq!(with(&[]).get("retry.backoff.ms"), None);
+    }
+
+    #[test]
     fn a_consumer_takes_what_is_left_of_a_producers_properties() {
         reading(&with(&[("security.protocol", "plaintext")]))
             .create::<rdkafka::consumer::BaseConsumer>()
