@@ -37,19 +37,26 @@ pub(in crate::publish) struct Reader {
 
 impl Reader {
     /// What was committed under the spool's id, up to the end that the topic has now, whatever others have under way
-    /// before that. What is still open at `until` hangs.
-    pub(super) fn read(&self, until: Instant) -> Result<Found, String> {
-        let end = self.end()?;
-        let consumer = self.consumer("read_committed")?;
-        let (first, mut settled) = self.watermarks(&consumer)?;
-        while settled < end {
-            if Instant::now() >= until {
-                return self.read_past(&consumer, (first, settled, end));
-            }
-            drop(consumer.poll(LOOK));
-            (_, settled) = self.watermarks(&consumer)?;
+    /// before that. What is still open at `until` hangs. `committed` sees what is committed, `all` everything.
+    pub(super) fn read(
+        &self,
+        committed: &BaseConsumer<Context>,
+        all: &BaseConsumer<Context>,
+        until: Instant,
+    ) -> Result<Found, String> {
+        let (_, end) = self.watermarks(all)?;
+        let (first, mut settled) = self.watermarks(committed)?;
+        while settled < end && Instant::now() < until {
+            drop(committed.poll(LOOK));
+            (_, settled) = self.watermarks(committed)?;
         }
-        self.read_tail(&consumer, first, end)
+        let found = self.read_tail(committed, first, end.min(settled))?;
+        // It is kept, and has nothing to fetch until the next time.
+        committed.unassign().map_err(|e| self.failed(&e))?;
+        if settled < end {
+            return self.read_past(found, all, (settled, end));
+        }
+        Ok(found)
     }
 
     fn read_tail(
@@ -71,11 +78,11 @@ impl Reader {
     /// under the spool's id was to be committed: if it was not, the repair sends what it speaks of.
     fn read_past(
         &self,
-        consumer: &BaseConsumer<Context>,
-        (first, settled, end): (i64, i64, i64),
+        found: Found,
+        all: &BaseConsumer<Context>,
+        (settled, end): (i64, i64),
     ) -> Result<Found, String> {
-        let found = self.read_tail(consumer, first, settled)?;
-        let hidden = self.read_from(&self.consumer("read_uncommitted")?, settled, end)?;
+        let hidden = self.read_from(all, settled, end)?;
         match (hidden.last, hidden.ours) {
             (None, _) => Ok(found),
             (Some(last), Some(ours)) if last == ours => Ok(Found {
@@ -96,12 +103,11 @@ impl Reader {
         from: i64,
         end: i64,
     ) -> Result<Found, String> {
-        let failed = |e: KafkaError| format!("{}: {e}", self.topic);
         let mut place = TopicPartitionList::new();
         place
             .add_partition_offset(&self.topic, 0, Offset::Offset(from))
-            .map_err(failed)?;
-        consumer.assign(&place).map_err(failed)?;
+            .and_then(|()| consumer.assign(&place))
+            .map_err(|e| self.failed(&e))?;
         let mut found = Found::default();
         let mut trouble = None;
         // For as long as something comes: a topic that was never compacted is long.
@@ -144,17 +150,14 @@ impl Reader {
         Ok(())
     }
 
-    /// The end of the topic, with what isn't committed yet.
-    fn end(&self) -> Result<i64, String> {
-        let consumer = self.consumer("read_uncommitted")?;
-        let (_, end) = self.watermarks(&consumer)?;
-        Ok(end)
-    }
-
     fn watermarks(&self, consumer: &BaseConsumer<Context>) -> Result<(i64, i64), String> {
         consumer
             .fetch_watermarks(&self.topic, 0, PATIENCE)
-            .map_err(|e| format!("{}: {e}", self.topic))
+            .map_err(|e| self.failed(&e))
+    }
+
+    fn failed(&self, error: &KafkaError) -> String {
+        format!("{}: {error}", self.topic)
     }
 
     pub(super) fn consumer(&self, isolation: &str) -> Result<BaseConsumer<Context>, String> {
@@ -163,6 +166,8 @@ impl Reader {
         // Single messages are looked at, with millions behind them that nobody asked for.
         config.set("queued.min.messages", "1");
         config.set("queued.max.messages.kbytes", "2048");
+        // The next are asked for as soon as these are taken; by default a second later, which each start would wait for.
+        config.set("fetch.queue.backoff.ms", "1");
         config.set("fetch.message.max.bytes", "65536");
         config
             .create_with_context(Context(Arc::clone(&self.log)))
@@ -189,7 +194,45 @@ impl ConsumerContext for Context {}
 mod tests {
     use super::*;
     use crate::publish::properties::reading;
-    use rdkafka::mocking::MockCluster;
+    use rdkafka::{
+        mocking::MockCluster,
+        producer::{BaseProducer, BaseRecord, Producer as _},
+    };
+
+    fn reader(client: &ClientConfig) -> Reader {
+        Reader {
+            config: reading(client),
+            log: Arc::default(),
+            topic: "checkpoints".into(),
+            spool_id: "the spool".into(),
+            runs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn more_than_one_fetch_holds_is_read_without_a_pause_after_each() {
+        const MESSAGES: i64 = 12;
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("checkpoints", 1, 1).unwrap();
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", cluster.bootstrap_servers());
+        let producer: BaseProducer = client.create().unwrap();
+        // Each is a batch of its own, and fills a fetch.
+        let payload = vec![b'x'; 60 << 10];
+        for _ in 0..MESSAGES {
+            let of_another = BaseRecord::to("checkpoints").key("another spool");
+            producer.send(of_another.payload(&payload)).unwrap();
+            producer.flush(PATIENCE).unwrap();
+        }
+        let reader = reader(&client);
+        let consumer = reader.consumer("read_committed").unwrap();
+        let begun = Instant::now();
+        let found = reader.read_from(&consumer, 0, MESSAGES);
+        assert_eq!(found, Ok(Found::default()));
+        // librdkafka's own pause is a second.
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(4), "{took:?}");
+    }
 
     #[test]
     fn an_offset_that_is_no_longer_there_is_an_error_and_not_a_topic_without_a_checkpoint() {
@@ -197,17 +240,13 @@ mod tests {
         cluster.create_topic("checkpoints", 1, 1).unwrap();
         let mut client = ClientConfig::new();
         client.set("bootstrap.servers", cluster.bootstrap_servers());
-        let reader = Reader {
-            config: reading(&client),
-            log: Arc::default(),
-            topic: "checkpoints".into(),
-            spool_id: "the spool".into(),
-            runs: Vec::new(),
-        };
+        let reader = reader(&client);
         let until = Instant::now() + AT_MOST;
-        assert_eq!(reader.read(until), Ok(Found::default()));
-        let consumer = reader.consumer("read_committed").unwrap();
-        let found = reader.read_from(&consumer, 1_000, 2_000);
+        let committed = reader.consumer("read_committed").unwrap();
+        let all = reader.consumer("read_uncommitted").unwrap();
+        let found = reader.read(&committed, &all, until);
+        assert_eq!(found, Ok(Found::default()));
+        let found = reader.read_from(&committed, 1_000, 2_000);
         assert!(found.is_err(), "{found:?}");
     }
 }

@@ -75,6 +75,11 @@ impl Eye {
         reader.consumer("read_committed").map(Self)
     }
 
+    /// What looks.
+    pub(super) const fn consumer(&self) -> &BaseConsumer<Context> {
+        &self.0
+    }
+
     /// Waits until all of these are settled: then readers of committed messages see them, if they were committed.
     pub(super) fn sees(&self, places: &Places) -> Result<(), String> {
         let until = Instant::now() + OPEN_AT_MOST;
@@ -91,14 +96,13 @@ impl Eye {
     /// What can't be seen of it, and isn't gone.
     pub(super) fn unseen(
         &self,
-        reader: &Reader,
+        all: &BaseConsumer<Context>,
         places: &Places,
         until: Instant,
     ) -> Result<Vec<Unseen>, String> {
-        let all = reader.consumer("read_uncommitted")?;
         let mut unseen = Vec::new();
         for (topic, partition, last) in places.lasts() {
-            let found = self.unseen_in(&all, (topic, partition, last), places, until);
+            let found = self.unseen_in(all, (topic, partition, last), places, until);
             match found {
                 Ok(found) => unseen.extend(found),
                 Err(Blind::Denied) => tracing::warn!(
