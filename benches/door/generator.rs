@@ -17,7 +17,9 @@ use tokio::{
 
 /// Eight digits, so that every body has the same length.
 const FIRST_NUMBER: u64 = 10_000_000;
-const STREAMS: u64 = 5000;
+/// Over how many streams the callbacks go: a usual day's.
+pub(crate) const STREAMS: u64 = 5000;
+static OVER: AtomicU64 = AtomicU64::new(STREAMS);
 
 /// Across all rounds, so that the relay never sees a callback twice.
 static NEXT: AtomicU64 = AtomicU64::new(FIRST_NUMBER);
@@ -83,6 +85,11 @@ impl Answers {
             p99_millis: at(0.99),
         }
     }
+}
+
+/// From now on the callbacks go over so many streams, at most 900,000.
+pub(crate) fn over(streams: u64) {
+    OVER.store(streams, Ordering::Relaxed);
 }
 
 /// The size of each body.
@@ -160,7 +167,7 @@ impl Signed {
 
     fn request(&mut self, number: u64) -> String {
         const NUMBER: u64 = 77_777_777;
-        const STREAM: &str = "stream-7777";
+        const STREAM: &str = "stream-777777";
         let t = callback::fresh_t();
         if t != self.t {
             let body = body_of(STREAM, NUMBER, t);
@@ -186,7 +193,7 @@ impl Signed {
 }
 
 pub(crate) fn stream(number: u64) -> String {
-    format!("stream-{}", 1000 + number % STREAMS)
+    format!("stream-{}", 100_000 + number % OVER.load(Ordering::Relaxed))
 }
 
 pub(crate) fn body(number: u64, t: u64) -> String {

@@ -4,13 +4,17 @@
 //! Absolute figures belong to the machine; the ratios are what to compare from release to release.
 //!
 //! ```text
-//! cargo bench --bench door [-- [capacity] [latency] [backlog] [--seconds 5] [--rounds 3] [--set key=value ..]]
+//! cargo bench --bench door [-- [capacity] [latency] [backlog] [linear] [steady] [--seconds 5] [--rounds 3] [--set key=value ..]]
 //! ```
+//!
+//! `steady` runs only when it is named, for `--minutes 20`.
 
 mod bare;
 mod generator;
+mod linear;
 mod open_loop;
 mod producer;
+mod steady;
 
 use generator::{Measured, Rounds};
 use std::{
@@ -43,16 +47,24 @@ fn main() {
         bench.rounds
     );
     let named = |name: &str| arguments.iter().any(|a| a == name);
-    let all = !["capacity", "latency", "backlog"].into_iter().any(named);
+    let steady = named("steady");
+    let all = !steady
+        && !["capacity", "latency", "backlog", "linear"]
+            .into_iter()
+            .any(named);
     bench.warm_up();
     for (name, part) in [
         ("capacity", Bench::capacity as fn(&mut Bench)),
         ("latency", Bench::latency),
         ("backlog", Bench::backlog),
+        ("linear", Bench::linear),
     ] {
         if all || named(name) {
             part(&mut bench);
         }
+    }
+    if steady {
+        bench.steady();
     }
 }
 
@@ -66,6 +78,7 @@ struct Bench {
     bare: Bare,
     time: Duration,
     rounds: usize,
+    minutes: u64,
 }
 
 impl Bench {
@@ -94,6 +107,7 @@ impl Bench {
             bare: Bare::start(),
             time: Duration::from_secs(number("--seconds", 5)),
             rounds: usize::try_from(number("--rounds", 3)).unwrap_or(3),
+            minutes: number("--minutes", 20),
         }
     }
 

@@ -12,7 +12,8 @@
 //! The peers get the group commit that one would write by hand, the same in-memory dedup window, and never have to delete.
 //! `--backlog MIB` instead: what a start costs with so much that waits for Kafka, after a kill -9.
 //!
-//! Absolute figures belong to the machine; the ratios are what to compare. `--dir`, `--seconds`, `--rounds`.
+//! Absolute figures belong to the machine; the ratios are what to compare. `--dir`, `--seconds`, `--rounds`, `--clients N` for
+//! that many alone.
 
 mod clients;
 mod group;
@@ -58,7 +59,11 @@ fn main() -> Fallible<()> {
         dir.display()
     );
     println!("clients  store         appends/s   of raw   p50 ms   p99 ms   records a sync");
+    let alone = number("--clients", 0)?;
     for clients in CLIENTS {
+        if alone != 0 && clients as u64 != alone {
+            continue;
+        }
         let mut all: [Vec<Measured>; 5] = Default::default();
         for _ in 0..rounds {
             let place = || {
