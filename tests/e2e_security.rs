@@ -432,6 +432,9 @@ fn whatever_is_wrong_is_one_clear_word_and_when_it_is_put_right_all_is_published
         post(relay, 1..=3);
         let trouble = wait_for_trouble(relay, said);
         assert!(!trouble.contains("hunter2"), "{trouble}");
+        let (code, audited) = relay.failing(&["audit", "--since", "1h"]);
+        assert_eq!(code, Some(1), "{audited}");
+        assert!(audited.contains(said), "{audited}");
         post(relay, 4..=5);
         assert_eq!(relay.readyz(), Some(200));
         let log = relay.log();
