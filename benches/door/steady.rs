@@ -17,7 +17,7 @@ impl Bench {
         println!(
             "\n{RATE} callbacks a second, open loop\nminute   MiB   dedup entries   p50 ms   p99 ms"
         );
-        let mut when_full = None;
+        let (mut when_full, mut compared) = (None, 0);
         let evicted = |metrics: &Metrics| metrics.count("livebridge_dedup_evicted_total", &[]);
         for minute in 1..=self.minutes {
             let was_full = evicted(&self.relay.metrics()) > 0;
@@ -33,12 +33,18 @@ impl Bench {
                 p99.as_secs_f64() * 1e3
             );
             if was_full {
+                compared += 1;
                 let when_full = *when_full.get_or_insert(memory);
                 assert!(
                     memory as f64 <= when_full as f64 * GROWTH,
                     "{memory} bytes, and {when_full} after the first minute with a full dedup window"
                 );
             }
+        }
+        if compared < 2 {
+            println!(
+                "not judged: that takes two minutes with a full dedup window, which is full after 8"
+            );
         }
     }
 }

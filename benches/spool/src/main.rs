@@ -59,11 +59,11 @@ fn main() -> Fallible<()> {
         dir.display()
     );
     println!("clients  store         appends/s   of raw   p50 ms   p99 ms   records a sync");
-    let alone = number("--clients", 0)?;
-    for clients in CLIENTS {
-        if alone != 0 && clients as u64 != alone {
-            continue;
-        }
+    let counts = match number("--clients", 0)? {
+        0 => CLIENTS.to_vec(),
+        alone => vec![usize::try_from(alone)?],
+    };
+    for clients in counts {
         let mut all: [Vec<Measured>; 5] = Default::default();
         for _ in 0..rounds {
             let place = || {

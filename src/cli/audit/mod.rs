@@ -87,12 +87,13 @@ fn compare(
 ) -> Result<Report, Failure> {
     let look = Look::open(&config.spool.dir).map_err(Failure::failed)?;
     let cluster = Cluster::connect(&config.kafka)?;
-    // Whatever is wrong between here and there shows now, in clear words; a topic's answer would only be that none came.
-    cluster.brokers()?;
     let settings = Settings::from(config);
     let retention = |topic: &str| {
-        let facts = cluster.topic(topic).map_err(|failure| match failure {
-            Failure::Usage(why) | Failure::Failed(why) => why,
+        let facts = cluster.topic(topic).map_err(|failure| {
+            // What is wrong between here and there is heard where the brokers are asked for; here only that no answer came.
+            match cluster.brokers().err().unwrap_or(failure) {
+                Failure::Usage(why) | Failure::Failed(why) => why,
+            }
         })?;
         retention(&facts)
     };

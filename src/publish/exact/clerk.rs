@@ -58,7 +58,7 @@ pub(in crate::publish) struct Clerk<C: ProducerContext<DeliveryOpaque = Box<Tick
     reader: Option<Reader>,
     /// Opened when it is first needed.
     eye: Option<Eye>,
-    /// Sees what isn't committed as well. Only while this gets ready.
+    /// Sees what isn't committed as well. Only until this has made its first commit.
     all: Option<BaseConsumer<reader::Context>>,
     /// No one else has the transactional id any more.
     is_sole: bool,
@@ -96,6 +96,7 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
 
     fn run(mut self, asked: &Receiver<Ask>) {
         while let Ok(ask) = asked.recv() {
+            let prepares = ask == Ask::Prepare;
             let (answer, trouble) = match ask {
                 Ask::Prepare => self.prepare(),
                 Ask::Commit => {
@@ -108,12 +109,15 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
                 }
             };
             self.reports.answer(self.id, answer, trouble);
-            // To close it takes a tenth of a second, which nobody has to wait for.
-            self.all = None;
+            // To close it takes a tenth of a second. A commit follows getting ready at once; after that one nobody waits.
+            if !prepares {
+                self.all = None;
+            }
         }
     }
 
     fn prepare(&mut self) -> (Answer, Option<String>) {
+        let begun = Instant::now();
         if !self.is_sole {
             let (outcome, trouble) = judge(self.client.init_transactions(INIT));
             if outcome != Outcome::Done {
@@ -124,6 +128,7 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
         if self.reader.is_none() {
             return (Answer::Ready(Box::default()), None);
         }
+        let fenced = begun.elapsed();
         let until = Instant::now() + OPEN_AT_MOST;
         let found = match self.found(until) {
             Ok(found) => found,
@@ -135,8 +140,17 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
                 return (Answer::NotReady(true), Some(why));
             }
         };
+        let read = begun.elapsed();
         match self.repaired(&found, until) {
-            Ok(()) => (Answer::Ready(Box::new(found)), None),
+            Ok(()) => {
+                tracing::info!(
+                    ?fenced,
+                    read = ?read.saturating_sub(fenced),
+                    looked = ?begun.elapsed().saturating_sub(read),
+                    "nobody else can commit for this spool any more, and what was committed is known"
+                );
+                (Answer::Ready(Box::new(found)), None)
+            }
             Err(why) => {
                 tracing::warn!(
                     why,
@@ -152,7 +166,7 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
     fn found(&mut self, until: Instant) -> Result<Found, String> {
         self.eye()?;
         let (Some(reader), Some(eye)) = (&self.reader, &self.eye) else {
-            return Ok(Found::default());
+            return Err("nothing to look at".into());
         };
         let all = self.all.insert(reader.consumer("read_uncommitted")?);
         reader.read(eye.consumer(), all, until)
@@ -186,7 +200,7 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
             return Ok(());
         };
         let (Some(reader), Some(eye), Some(all)) = (&self.reader, &self.eye, &self.all) else {
-            return Ok(());
+            return Err("nothing to look at".into());
         };
         let unseen = eye.unseen(all, &last.sent, until)?;
         if unseen.is_empty() {

@@ -109,6 +109,7 @@ impl Eye {
                     topic,
                     "may not be read: whether what was committed can be seen there stays unknown"
                 ),
+                // The producer goes, and all its consumers.
                 Err(Blind::For(why)) => return Err(format!("{topic}[{partition}]: {why}")),
             }
         }
