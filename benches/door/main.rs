@@ -117,6 +117,14 @@ impl Bench {
         self.relay.wait_until_settled(SETTLE);
     }
 
+    /// As many callbacks as the relay takes. Publishing belongs to its work: it is counted to its end.
+    fn published(&mut self, connections: usize) -> Measured {
+        let before = self.relay.cpu();
+        let load = generator::run(&self.relay.address(), connections, self.time);
+        self.relay.wait_until_settled(SETTLE);
+        load.measured((self.relay.cpu() - before).as_secs_f64())
+    }
+
     /// As many as each can take.
     fn capacity(&mut self) {
         println!(
@@ -130,11 +138,8 @@ impl Bench {
                 let load = generator::run(&self.bare.port.address(), connections, self.time);
                 hyper.push(load.measured((self.bare.process.cpu() - before).as_secs_f64()));
 
-                let (before, broker) = (self.relay.cpu(), self.broker.cpu());
-                let load = generator::run(&self.relay.address(), connections, self.time);
-                // Publishing belongs to the relay's work: it is counted to its end.
-                self.relay.wait_until_settled(SETTLE);
-                let round = load.measured((self.relay.cpu() - before).as_secs_f64());
+                let broker = self.broker.cpu();
+                let round = self.published(connections);
                 let used = (self.broker.cpu() - broker).as_secs_f64() * 1e6;
                 of_broker.push(used / round.count as f64);
                 ours.push(round);
