@@ -186,15 +186,28 @@ fn has_duplicates(members: &[Member<'_>]) -> bool {
         let mut seen = HashSet::with_capacity(members.len());
         return !members.iter().all(|member| seen.insert(&*member.name));
     }
-    let mut prefixes = [0; FEW];
-    for (place, member) in prefixes.iter_mut().zip(members) {
-        *place = prefix(&member.name);
-    }
-    let named = || prefixes.iter().zip(members);
-    named().enumerate().any(|(i, (prefix, member))| {
-        let mut before = named().take(i);
-        before.any(|(other, before)| *other == *prefix && before.name == member.name)
+    // Two equal names leave equal marks; of different ones hardly two do, and only those are compared.
+    let mut marks = [0u64; 4];
+    members.iter().enumerate().any(|(at, member)| {
+        let mark = mark(&member.name);
+        let Some(word) = marks.get_mut(usize::from(mark >> 6)) else {
+            return false;
+        };
+        let bit = 1 << (mark & 63);
+        let seen = *word & bit != 0;
+        *word |= bit;
+        seen && members
+            .iter()
+            .take(at)
+            .any(|before| before.name == member.name)
     })
+}
+
+/// One of 256 marks, by the first eight bytes of a name and its length.
+fn mark(name: &str) -> u8 {
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mixed = (prefix(name) ^ name.len() as u64).wrapping_mul(SPREAD);
+    mixed.to_be_bytes()[0]
 }
 
 /// The first eight bytes of a name, in the order of names: most comparisons of two names need no more.

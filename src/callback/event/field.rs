@@ -90,7 +90,7 @@ impl<T: Field> Reader<T> for Seen {
                 let said = json::string(&written);
                 said.is_some() && said == json::string(value)
             };
-            written == raw::compact(value) || says_the_same()
+            written == value || written == raw::compact(value) || says_the_same()
         };
         Ok(T::read(value).ok().filter(same))
     }
