@@ -4,7 +4,7 @@
 //! Absolute figures belong to the machine; the ratios are what to compare from release to release.
 //!
 //! ```text
-//! cargo bench --bench door [-- [capacity] [latency] [backlog] [linear] [steady] [--seconds 5] [--rounds 3] [--set key=value ..]]
+//! cargo bench --bench door [-- [capacity] [latency] [backlog] [linear] [steady] [--seconds 5] [--rounds 3] [--set key=value ..] [--against PATH]]
 //! ```
 //!
 //! `steady` runs only when it is named, for `--minutes 20`.
@@ -23,13 +23,14 @@ use std::{
 };
 use support::{kafka::Broker, port::Port, process::Process, relay::Relay, topics::Topics, wait};
 
+const BINARY: &str = env!("CARGO_BIN_EXE_livebridge");
 const CONNECTIONS: [usize; 2] = [64, 256];
 /// Callbacks a second of the open-loop sender.
 const RATE: u32 = 2000;
 /// Messages for the producer alone.
-const MESSAGES: u64 = 300_000;
+const MESSAGES: u64 = 600_000;
 /// For how long callbacks come while Kafka is away.
-const BACKLOG: Duration = Duration::from_secs(10);
+const BACKLOG: Duration = Duration::from_secs(25);
 const SETTLE: Duration = Duration::from_secs(300);
 
 fn main() {
@@ -75,6 +76,8 @@ struct Bench {
     relay: Relay,
     /// Of relays, beside the usual ones.
     settings: Vec<(String, String)>,
+    /// Another build of the relay, which drains backlogs in turns with this one.
+    against: Option<String>,
     bare: Bare,
     time: Duration,
     rounds: usize,
@@ -96,7 +99,7 @@ impl Bench {
             .map(|setting| setting.split_once('=').expect("--set key=value"))
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        let mut relay = made(&broker, &topics, &settings);
+        let mut relay = made(BINARY, &broker, &topics, &settings);
         relay.start();
         println!("memory at rest: {} MiB", relay.memory() >> 20);
         Self {
@@ -104,6 +107,11 @@ impl Bench {
             topics,
             relay,
             settings,
+            against: arguments
+                .iter()
+                .skip_while(|a| *a != "--against")
+                .nth(1)
+                .cloned(),
             bare: Bare::start(),
             time: Duration::from_secs(number("--seconds", 5)),
             rounds: usize::try_from(number("--rounds", 3)).unwrap_or(3),
@@ -186,35 +194,54 @@ impl Bench {
         self.relay.wait_until_settled(SETTLE);
     }
 
-    /// What gathered while Kafka was away, against the client library alone: at least once, and exactly once.
+    /// What gathered while Kafka was away, against the client library alone: at least once, and exactly once. A round for nothing
+    /// first: the broker compiles what it runs, and transactions are new to it.
     fn backlog(&mut self) {
         println!("\nbacklog                       messages/s");
         let topic = self.topics.of("recording").to_owned();
-        let topics = self.topics.clone().with_checkpoint(&self.broker);
-        let mut once =
-            made(&self.broker, &topics, &self.settings).set("delivery", "\"exactly-once\"");
-        let [mut alone, mut drained, mut drained_once] = [const { Vec::new() }; 3];
-        for _ in 0..self.rounds {
-            alone.push(producer::rate(&self.broker.bootstrap(), &topic, MESSAGES));
-            drained.push(gather_and_drain(&self.broker, &mut self.relay));
-            once.start();
-            drained_once.push(gather_and_drain(&self.broker, &mut once));
-            once.kill();
+        let mut alone = Vec::new();
+        let mut contenders = self.contenders();
+        for round in 0..=self.rounds {
+            let rate = producer::rate(&self.broker.bootstrap(), &topic, MESSAGES);
+            println!("  the producer alone: {rate:.0}/s");
+            alone.extend((round > 0).then_some(rate));
+            for (name, relay, rates) in &mut contenders {
+                relay.start();
+                println!("  {name}:");
+                let rate = gather_and_drain(&self.broker, relay);
+                rates.extend((round > 0).then_some(rate));
+                relay.kill();
+            }
         }
         let alone = median(&mut alone);
         println!("the producer alone            {alone:>10.0}");
-        for (name, drained) in [
-            ("at least once", median(&mut drained)),
-            ("exactly once", median(&mut drained_once)),
-        ] {
-            println!("livebridge, {name:<13}     {drained:>10.0}");
-            println!("ratio                         {:>10.2}", drained / alone);
+        for (name, _, mut rates) in contenders {
+            let rate = median(&mut rates);
+            println!("{name:<30}{rate:>10.0}");
+            println!("ratio                         {:>10.2}", rate / alone);
         }
+    }
+
+    /// Both ways of delivery, of this relay and of the one that it is compared with.
+    fn contenders(&self) -> Vec<(String, Relay, Vec<f64>)> {
+        let topics = self.topics.clone().with_checkpoint(&self.broker);
+        let mut contenders = Vec::new();
+        for (whose, binary) in [
+            ("livebridge", Some(BINARY)),
+            ("against", self.against.as_deref()),
+        ] {
+            let Some(binary) = binary else { continue };
+            for delivery in ["at-least-once", "exactly-once"] {
+                let relay = made(binary, &self.broker, &topics, &self.settings);
+                let relay = relay.set("delivery", &format!("\"{delivery}\""));
+                contenders.push((format!("{whose}, {delivery}"), relay, Vec::new()));
+            }
+        }
+        contenders
     }
 }
 
-fn made(broker: &Broker, topics: &Topics, settings: &[(String, String)]) -> Relay {
-    let binary = env!("CARGO_BIN_EXE_livebridge");
+fn made(binary: &str, broker: &Broker, topics: &Topics, settings: &[(String, String)]) -> Relay {
     let relay =
         Relay::new(binary, &broker.bootstrap(), topics).set("spool.segment_bytes", "\"64MiB\"");
     settings
@@ -231,14 +258,18 @@ fn gather_and_drain(broker: &Broker, relay: &mut Relay) -> f64 {
     relay.kill();
     broker.thaw();
     broker.wait_until_up();
+    let of_broker = broker.cpu();
     let begin = Instant::now();
     relay.start();
     let ready = begin.elapsed();
     relay.wait_until_settled(SETTLE);
     let rate = pending as f64 / begin.elapsed().as_secs_f64();
+    let micros = |cpu: Duration| cpu.as_secs_f64() * 1e6 / pending as f64;
     println!(
-        "  {pending} records waited; {memory} MiB; ready {ready:.0?} after a kill -9, {} MiB; {rate:.0}/s",
-        relay.memory() >> 20
+        "  {pending} records waited; {memory} MiB; ready {ready:.0?} after a kill -9, {} MiB; {rate:.0}/s; a record {:.1} us, {:.1} us of the broker",
+        relay.memory() >> 20,
+        micros(relay.cpu()),
+        micros(broker.cpu() - of_broker),
     );
     rate
 }
