@@ -3,8 +3,10 @@
 use super::{
     Fault,
     broker::{Broker, Enqueued, Producer},
-    lane::{Feed, Lane, family_of, seq_of},
+    lane::{Lane, family_of, seq_of},
     mailbox::Ticket,
+    message::Message,
+    place::Feed,
     plan::{Tick, Way},
     publisher::{Publisher, Render, Shared},
     window::Standing,
@@ -12,7 +14,7 @@ use super::{
 use crate::{
     callback::names::Family,
     clock::Millis,
-    spool::{Next, Outlet, Record, Seq},
+    spool::{Next, Outlet, Reason, Record, Seq},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -252,11 +254,14 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         if !slot || !self.room.admits(own, others, record.envelope.body.len()) {
             return Ok(Took::Full);
         }
-        let message = match self.parts.render.message(record, topic) {
+        let message = match self.made(record, topic) {
             Ok(message) => message,
             Err(reason) => return self.quarantine(now, at, record, &reason),
         };
         if !self.admit(now, None, record.envelope.body.len())? {
+            if let Some(exact) = &mut self.exact {
+                exact.ready.put_back(record.seq, message);
+            }
             return Ok(Took::Full);
         }
         let ticket = self.ticket(record);
@@ -282,6 +287,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             }
             Enqueued::Refused(code) => self.refused(now, at, record, code),
         }
+    }
+
+    /// The message of a record, if it isn't ready already.
+    fn made(&mut self, record: &Record, topic: &Arc<str>) -> Result<Message, Reason> {
+        let ready = self.exact.as_mut().and_then(|e| e.ready.take(record.seq));
+        ready.unwrap_or_else(|| self.parts.render.message(record, topic))
     }
 
     /// In exactly-once a lane needn't go its own way meanwhile: the others wait, too.

@@ -5,6 +5,7 @@ use super::{
     classify::{Class, Code},
     exact::{BYTES_MAX, RECORDS_MAX},
     mailbox::ProducerId,
+    place::Feed,
     plan::{Course, Mode, Route, Tick, routes},
     properties::{Queue, message_max_bytes},
     room::{Load, Room},
@@ -18,7 +19,7 @@ use crate::{
     config::Topics,
     spool::{Cursor, Next, Record, Seq, Settled},
 };
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 /// What all windows may hold together, half of it in shares of each; the client's queue is twice as large, since it lets go
 /// of a record a little later than it reports it. Together: the publisher's memory.
@@ -26,8 +27,6 @@ const WINDOWS_BYTES: usize = 16 << 20;
 const WINDOWS_RECORDS: usize = 32 << 10;
 /// Slots for each record in flight: how far a stuck partition may be overtaken by the others of its topic.
 const SPAN: usize = 8;
-/// How many numbers a cursor looks at in one go, so that nobody waits long.
-const LOOK_AT: u64 = 1 << 16;
 
 /// The lanes, and how much each may have under way.
 #[derive(Debug, Clone)]
@@ -105,51 +104,6 @@ const fn queue(room: &Room, lanes: usize) -> Queue {
     }
 }
 
-/// A place in the spool, and the record found there that could not be taken yet.
-#[derive(Debug)]
-pub(super) struct Feed<C> {
-    cursor: C,
-    held: Option<Next>,
-}
-
-impl<C: Cursor> Feed<C> {
-    pub(super) const fn new(cursor: C) -> Self {
-        Self { cursor, held: None }
-    }
-
-    /// Everything up to here was taken or isn't wanted.
-    pub(super) fn passed(&self) -> Seq {
-        match &self.held {
-            Some(next) => before(seq_of(next)),
-            None => self.cursor.passed(),
-        }
-    }
-
-    /// The next wanted entry, at most up to `limit`; none if the cursor has passed what it looked at.
-    pub(super) fn next(
-        &mut self,
-        wanted: &dyn Fn(Family) -> bool,
-        limit: Seq,
-    ) -> io::Result<Option<Next>> {
-        if let Some(held) = self.held.take() {
-            return Ok(Some(held));
-        }
-        if self.cursor.passed() >= limit {
-            return Ok(None);
-        }
-        let limit = limit.min(Seq(self.cursor.passed().0.saturating_add(LOOK_AT)));
-        match self.cursor.next(wanted, limit)? {
-            Next::End => Ok(None),
-            next => Ok(Some(next)),
-        }
-    }
-
-    /// Keeps an entry for the next try.
-    pub(super) fn hold(&mut self, next: Next) {
-        self.held = Some(next);
-    }
-}
-
 /// The number of an entry. [`Next::End`] has none and is never held.
 pub(super) const fn seq_of(next: &Next) -> Seq {
     match next {
@@ -166,10 +120,6 @@ pub(super) const fn family_of(next: &Next) -> Option<Family> {
         Next::Corrupt { family, .. } => Some(*family),
         Next::End => None,
     }
-}
-
-const fn before(seq: Seq) -> Seq {
-    Seq(seq.0.saturating_sub(1))
 }
 
 /// A lane's own producer, with at most one record in it.

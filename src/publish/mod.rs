@@ -34,6 +34,7 @@ pub mod metrics;
 #[cfg(test)]
 mod mock_tests;
 mod partitions;
+mod place;
 pub mod plan;
 pub mod properties;
 mod publisher;

@@ -10,10 +10,11 @@ use super::{
     classify::Code,
     copies::Copies,
     exact::Exact,
-    lane::{Feed, Lane, Plan},
+    lane::{Lane, Plan},
     mailbox::{Mail, ProducerId, Report, Reports, Ticket},
     message::Message,
     metrics::Metrics,
+    place::Feed,
     plan::Tick,
     retry::Backoff,
     room::Room,
@@ -177,6 +178,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 self.feed(now)?;
             }
             self.tend_exact(now)?;
+            self.make_ready(now)?;
             self.tend_stalls(now);
         }
         self.tick(now)?;

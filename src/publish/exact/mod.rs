@@ -13,6 +13,7 @@
 //! its name in the checkpoint; the loser never fences back.
 
 mod account;
+mod ahead;
 mod checkpoint;
 mod clerk;
 mod decide;
@@ -39,6 +40,7 @@ pub(in crate::publish) use {
 use super::{classify::Code, plan::Tick};
 use crate::spool::{Instance, Record, Run, Settled};
 use account::Account;
+use ahead::Ready;
 use serde::Serialize;
 use std::sync::Arc;
 use transaction::Transaction;
@@ -121,6 +123,8 @@ pub(super) struct Exact {
     others_turn: bool,
     /// A lane that goes alone was told to wait for the others.
     deferred: bool,
+    /// For the next transaction.
+    pub(super) ready: Ready,
     /// This run leaves: what is under way may end until then.
     leave_by: Option<Tick>,
     rival: Option<String>,
@@ -145,6 +149,7 @@ impl Exact {
             refused: None,
             others_turn: false,
             deferred: false,
+            ready: Ready::default(),
             leave_by: None,
             rival,
         }

@@ -127,6 +127,14 @@ impl Transaction {
         self.unreported > 0
     }
 
+    /// It takes no more, and its end isn't known yet.
+    pub(in crate::publish) const fn is_ending(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Settling | Phase::Sealing | Phase::Committing
+        )
+    }
+
     /// There is a producer, and nothing is under way in it.
     pub(in crate::publish) const fn ready(&mut self) {
         self.phase = Phase::Idle;

@@ -283,6 +283,23 @@ fn a_transaction_that_can_not_begin_yet_is_begun_later() {
 }
 
 #[test]
+fn while_a_transaction_ends_what_goes_into_the_next_is_made_ready() {
+    for seed in 1..20 {
+        let mut world = scene(seed);
+        world.accept(30);
+        world.until("it is under way", |relay| in_flight(relay) == 30);
+        world.accept(100);
+        world.until("its end was of use", |relay| {
+            relay.publisher.made_ready() == 100
+        });
+        assert_eq!(world.committed_now(), 0, "the first one hasn't ended");
+        world.finish();
+        assert_eq!(world.relay().publisher.made_ready(), 0, "all were taken");
+        world.check();
+    }
+}
+
+#[test]
 fn s5_5_what_is_open_at_the_end_is_committed_if_it_can_be() {
     let mut world = scene(1);
     world.accept(30);
