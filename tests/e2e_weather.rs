@@ -4,7 +4,10 @@
 //! What the relay waits for is short here, so that each outage outlasts it: a request has 3 s. See `support::cluster`
 //! for the brokers.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 use support::{
     callback,
     cluster::Cluster,
@@ -46,6 +49,9 @@ const ALL: [Weather; 6] = [
     Weather::HalfOpen,
 ];
 
+/// One after the other: each has three brokers, and there are two cores.
+static TURN: Mutex<()> = Mutex::new(());
+
 fn relay(cluster: &Cluster, topics: &Topics) -> Relay {
     let mut relay = Relay::new(env!("CARGO_BIN_EXE_livebridge"), &cluster.proxied(), topics);
     for (property, value) in [
@@ -62,44 +68,134 @@ fn relay(cluster: &Cluster, topics: &Topics) -> Relay {
 
 #[test]
 fn three_brokers_in_all_weathers_lose_and_reorder_nothing() {
-    let mut dice = Dice::from_environment();
-    let since = Instant::now();
-    let cluster = Cluster::started();
-    let admin = cluster.admin();
-    let topics = Topics::named();
-    let safe = [("min.insync.replicas", "2")];
-    admin.create_topics(&topics.names(), (4, 3), &safe);
-    eprintln!("three brokers after {:?}", since.elapsed());
-    let mut relay = relay(&cluster, &topics);
-    relay.start();
-    let plan = Plan {
-        senders: 6,
-        streams: 4,
-        pause: Duration::from_millis(10),
-        give_up_percent: 25,
-    };
-    let load = Load::start(&relay.address(), plan, &mut dice);
-    load.wait_for_more(100, DEADLINE);
-    for _ in 0..dice::rounds(ROUNDS) {
-        for weather in shuffled(&mut dice) {
-            let began = Instant::now();
-            comes(weather, &cluster, topics.of("recording"), &mut dice);
-            let over = Instant::now();
-            catches_up(&relay, &load);
-            let (lasted, caught_up) = (over - began, over.elapsed());
-            eprintln!("{weather:?} for {lasted:?}; then caught up after {caught_up:?}");
-            assert_eq!(relay.readyz(), Some(200), "{weather:?}");
-        }
-    }
-    refused(&cluster, &topics, &relay, &load);
-    let journal = load.stop();
-    let flow = relay.wait_until_settled(DEADLINE);
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut world = World::new(Topics::named(), "at-least-once");
+    world.weathers();
+    refused(&world.cluster, &world.topics, &world.relay, &world.load);
+    let (cluster, topics) = (&world.cluster, &world.topics);
+    let journal = world.load.stop();
+    let flow = world.relay.wait_until_settled(DEADLINE);
     let messages = reader::read(&cluster.bootstrap(), &[topics.of("recording")]);
     let findings = oracle::check(&journal, &messages).unwrap_or_else(|faults| panic!("{faults}"));
     eprintln!(
         "{} answered 200; {flow}; in Kafka: {findings:?}",
         journal.answered()
     );
+}
+
+#[test]
+fn three_brokers_in_all_weathers_lose_and_double_nothing_exactly_once() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut world = World::new(Topics::named().and_checkpoint(), "exactly-once");
+    world.weathers();
+    unmet(&world);
+    let (cluster, topics) = (&world.cluster, &world.topics);
+    let journal = world.load.stop();
+    let flow = world.relay.wait_until_settled(DEADLINE);
+    assert_eq!(world.relay.metrics().count("livebridge_stood_down", &[]), 0);
+    let messages = reader::read_committed(&cluster.bootstrap(), &[topics.of("recording")]);
+    let findings = oracle::check(&journal, &messages).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(findings.duplicates, 0, "{findings:?}");
+    eprintln!(
+        "{} answered 200; {flow}; in Kafka: {findings:?}",
+        journal.answered()
+    );
+}
+
+/// Three brokers, a relay and its load.
+struct World {
+    load: Load,
+    relay: Relay,
+    topics: Topics,
+    cluster: Cluster,
+    dice: Dice,
+}
+
+impl World {
+    fn new(topics: Topics, delivery: &str) -> Self {
+        let mut dice = Dice::from_environment();
+        let since = Instant::now();
+        let cluster = Cluster::started();
+        let safe = [("min.insync.replicas", "2")];
+        let admin = cluster.admin();
+        let (checkpoint, events): (Vec<_>, _) = topics
+            .names()
+            .into_iter()
+            .partition(|name| name.ends_with("checkpoint"));
+        admin.create_topics(&events, (4, 3), &safe);
+        if !checkpoint.is_empty() {
+            let compact = [("cleanup.policy", "compact"), ("min.insync.replicas", "2")];
+            admin.create_topics(&checkpoint, (1, 3), &compact);
+        }
+        eprintln!("three brokers after {:?}", since.elapsed());
+        let mut relay = relay(&cluster, &topics).set("delivery", &format!("\"{delivery}\""));
+        relay.start();
+        let plan = Plan {
+            senders: 6,
+            streams: 4,
+            pause: Duration::from_millis(10),
+            give_up_percent: 25,
+        };
+        let load = Load::start(&relay.address(), plan, &mut dice);
+        load.wait_for_more(100, DEADLINE);
+        Self {
+            load,
+            relay,
+            topics,
+            cluster,
+            dice,
+        }
+    }
+
+    /// All of them, in another order each time.
+    fn weathers(&mut self) {
+        for _ in 0..dice::rounds(ROUNDS) {
+            for weather in shuffled(&mut self.dice) {
+                let began = Instant::now();
+                comes(
+                    weather,
+                    &self.cluster,
+                    self.topics.of("recording"),
+                    &mut self.dice,
+                );
+                let over = Instant::now();
+                catches_up(&self.relay, &self.load);
+                let (lasted, caught_up) = (over - began, over.elapsed());
+                eprintln!("{weather:?} for {lasted:?}; then caught up after {caught_up:?}");
+                assert_eq!(self.relay.readyz(), Some(200), "{weather:?}");
+            }
+        }
+    }
+}
+
+/// `min.insync.replicas` unmet for long: Kafka itself can't end a transaction in which the topic has a part, so that all wait; the
+/// topic is named, nothing is lost or doubled, and it resumes by itself.
+fn unmet(world: &World) {
+    let recording = world.topics.of("recording");
+    let (last, _) = world.cluster.one(2);
+    let all_three = [("min.insync.replicas", "3")];
+    world.cluster.admin().set_topic(recording, &all_three);
+    last.kill();
+    let since = Instant::now();
+    let label = format!("topic=\"{recording}\"");
+    let blocked = || {
+        let metrics = world.relay.metrics();
+        metrics.count("livebridge_topic_blocked", &[&label])
+    };
+    wait::until("the topic to be called blocked", DEADLINE, || {
+        (blocked() == 1).then_some(())
+    });
+    // The status is renewed a few times a second.
+    let why = wait::until("the status to say so", DEADLINE, || {
+        let (state, why) = world.relay.lane(recording);
+        (state == "blocked").then_some(why)
+    });
+    assert!(why.contains("2 of 3 replicas in sync"), "{why}");
+    eprintln!("unmet: blocked after {:?}; {why}", since.elapsed());
+    world.load.wait_for_more(50, DEADLINE);
+    last.start();
+    catches_up(&world.relay, &world.load);
+    assert_eq!(blocked(), 0);
 }
 
 fn shuffled(dice: &mut Dice) -> [Weather; 6] {

@@ -66,8 +66,17 @@ pub struct Heard {
     pub topic: Arc<str>,
     /// The record for whose sake they were asked.
     pub about: Seq,
-    /// A text for people; none if no broker answered.
-    pub answer: Option<String>,
+    /// None if no broker answered.
+    pub answer: Option<Finding>,
+}
+
+/// What can be seen of a topic from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// All its partitions have a leader, and all replicas are in sync.
+    Sound,
+    /// They haven't: a text for people.
+    Fault(String),
 }
 
 /// Takes what producers have to say. Called on their threads; must not block for long.

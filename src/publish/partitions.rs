@@ -7,7 +7,7 @@
 use super::{
     access::Clients,
     client_log::ClientLog,
-    mailbox::{Heard, Mailbox},
+    mailbox::{Finding, Heard, Mailbox},
     metrics::Metrics,
     stalls::Asks,
 };
@@ -141,7 +141,7 @@ impl Watcher {
         answered
     }
 
-    fn tell(&self, question: Question, answer: Option<String>) {
+    fn tell(&self, question: Question, answer: Option<Finding>) {
         self.mailbox.heard(Heard {
             topic: question.topic,
             about: question.about,
@@ -206,11 +206,11 @@ fn count<C: ProducerContext>(client: &BaseProducer<C>, topic: &str) -> Option<us
 }
 
 /// What the brokers say about a topic that takes nothing; none if none answers.
-fn ask<C: ProducerContext>(client: &BaseProducer<C>, topic: &str) -> Option<String> {
+fn ask<C: ProducerContext>(client: &BaseProducer<C>, topic: &str) -> Option<Finding> {
     let metadata = client.client().fetch_metadata(Some(topic), PATIENCE).ok()?;
     let found = metadata.topics().iter().find(|t| t.name() == topic)?;
     let partitions: Vec<_> = found.partitions().iter().map(Health::of).collect();
-    Some(explain(&partitions))
+    Some(explain(&partitions).map_or(Finding::Sound, Finding::Fault))
 }
 
 /// How a partition is.
@@ -233,8 +233,8 @@ impl Health {
     }
 }
 
-/// For people: what may be the matter.
-fn explain(partitions: &[Health]) -> String {
+/// For people: what may be the matter, if that can be seen.
+fn explain(partitions: &[Health]) -> Option<String> {
     let leaderless = partitions.iter().filter(|p| !p.has_leader);
     let leaderless = leaderless.map(|p| format!("partition {} has no leader", p.number));
     let behind = partitions
@@ -251,7 +251,7 @@ fn explain(partitions: &[Health]) -> String {
     });
     let mut faults: Vec<_> = leaderless.chain(behind).collect();
     if faults.is_empty() {
-        return "the brokers answer, and don't take its first record".into();
+        return None;
     }
     let more = faults.len().saturating_sub(NAMED_MAX);
     faults.truncate(NAMED_MAX);
@@ -260,10 +260,10 @@ fn explain(partitions: &[Health]) -> String {
     } else {
         String::new()
     };
-    format!(
+    Some(format!(
         "{}{more}; is that fewer than its min.insync.replicas?",
         faults.join(", ")
-    )
+    ))
 }
 
 /// The last known number of partitions of each topic.
@@ -311,16 +311,16 @@ mod tests {
             in_sync,
             replicas: 3,
         };
-        let fine = explain(&[health(0, true, 3)]);
-        assert!(fine.starts_with("the brokers answer"), "{fine}");
+        assert_eq!(explain(&[health(0, true, 3)]), None);
         let text = explain(&[health(0, true, 3), health(1, true, 1), health(2, false, 0)]);
+        let text = text.unwrap();
         assert!(
             text.starts_with(
                 "partition 2 has no leader, partition 1 has 1 of 3 replicas in sync; "
             )
         );
         let many: Vec<_> = (0..1000).map(|number| health(number, true, 2)).collect();
-        let text = explain(&many);
+        let text = explain(&many).unwrap();
         assert!(text.contains(", and 995 more like that; "), "{text}");
         assert!(text.len() < 400, "{text}");
     }
@@ -333,7 +333,7 @@ mod tests {
             .set("bootstrap.servers", cluster.bootstrap_servers())
             .create()
             .unwrap();
-        assert!(ask(&client, "one").is_some());
+        assert_eq!(ask(&client, "one"), Some(Finding::Sound));
         let nowhere: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", "127.0.0.1:1")
             .create()

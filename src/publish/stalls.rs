@@ -2,13 +2,16 @@
 
 use super::{
     broker::Broker,
-    mailbox::Heard,
+    mailbox::{Finding, Heard},
     plan::Tick,
     publisher::{Publisher, Render},
     stall::Look,
 };
 use crate::spool::{Outlet, Seq};
 use std::sync::Arc;
+
+/// What is said of a topic that takes nothing although nothing is wrong with it that could be seen.
+const UNSEEN: &str = "the brokers answer, and don't take its first record";
 
 /// Asks the brokers about a topic.
 pub(super) trait Asks: Send {
@@ -26,11 +29,10 @@ impl Asks for Nobody {
 }
 
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
-    /// Looks at every lane. In exactly-once a record that isn't taken ends its transaction, which says more.
+    /// Looks at every lane. In exactly-once a record that isn't taken ends its transaction, which says more, if that can end:
+    /// Kafka writes the end of a transaction to each partition that has a part in it, and waits as long as one of them takes
+    /// nothing.
     pub(super) fn tend_stalls(&mut self, now: Tick) {
-        if self.exact.is_some() {
-            return;
-        }
         for at in 0..self.lanes.len() {
             let Some(lane) = self.lanes.get_mut(at) else {
                 return;
@@ -60,10 +62,19 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let Some(at) = self.lanes.iter().position(|lane| named(&lane.topic)) else {
             return;
         };
+        // In a transaction that doesn't end everybody waits: for who owes an ack; or, if nobody does, for who can't take its end.
+        let owes = |at| self.exact.as_ref().is_none_or(|e| e.account.owes(at));
+        let nobody_owes = !(0..self.lanes.len()).any(owes);
+        let owes = owes(at);
         let Some(lane) = self.lanes.get_mut(at) else {
             return;
         };
-        if lane.stall.heard(now, heard.about, heard.answer) {
+        let answer = match heard.answer {
+            Some(Finding::Fault(why)) if owes || nobody_owes => Some(why),
+            Some(Finding::Sound) if owes => Some(UNSEEN.into()),
+            _ => None,
+        };
+        if lane.stall.heard(now, heard.about, answer) {
             let why = lane.stall.why();
             tracing::warn!(topic = &*heard.topic, why, "the topic takes nothing");
             self.moved = true;

@@ -2,7 +2,7 @@
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Account {
+pub(in crate::publish) struct Account {
     /// By lane: records without an ack.
     unacked: Vec<usize>,
     /// It can't be committed any more.
@@ -34,9 +34,14 @@ impl Account {
         self.failed = true;
     }
 
+    /// Whether a record of the lane has no ack.
+    pub(in crate::publish) fn owes(&self, lane: usize) -> bool {
+        self.unacked.get(lane).is_some_and(|unacked| *unacked > 0)
+    }
+
     /// Whether the lane may be why it failed: the topics that took all of theirs are not.
     pub(super) fn is_suspect(&self, lane: usize) -> bool {
-        self.failed && self.unacked.get(lane).is_some_and(|unacked| *unacked > 0)
+        self.failed && self.owes(lane)
     }
 }
 

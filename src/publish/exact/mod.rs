@@ -116,7 +116,7 @@ pub(super) struct Exact {
     /// When a producer that isn't ready is asked again.
     ask_at: Option<Tick>,
     /// Who may be why the transaction under way fails, or the last one did.
-    account: Account,
+    pub(super) account: Account,
     /// The record whose failure ends a transaction that a lane had for itself.
     refused: Option<(usize, Record, Code)>,
     /// The last transaction was one lane's own: now it is the others' turn.

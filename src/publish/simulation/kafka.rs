@@ -5,7 +5,7 @@ use crate::{
     publish::{
         broker::{Broker, Enqueued, OpenError, Producer},
         classify::{Class, Code},
-        mailbox::{Heard, Mail, ProducerId, Report, Reports, Ticket},
+        mailbox::{Finding, Heard, Mail, ProducerId, Report, Reports, Ticket},
         message::Message,
         plan::Tick,
     },
@@ -251,7 +251,7 @@ impl Kafka {
         self.heard.push(Heard {
             topic: Arc::clone(topic),
             about,
-            answer: (!self.down).then(|| "asked".into()),
+            answer: (!self.down).then(|| Finding::Fault("asked".into())),
         });
     }
 

@@ -111,7 +111,9 @@ fn blueprint(
          leader.imbalance.check.interval.seconds=1\n\
          leader.imbalance.per.broker.percentage=0\n\
          broker.session.timeout.ms=3000\n\
-         broker.heartbeat.interval.ms=500\n",
+         broker.heartbeat.interval.ms=500\n\
+         transaction.state.log.replication.factor=3\n\
+         transaction.state.log.min.isr=2\n",
         direct = port.address(),
         inside = inside.address(),
         controller = controller.address(),

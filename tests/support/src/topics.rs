@@ -69,9 +69,17 @@ impl Topics {
     /// Adds a checkpoint topic as exactly-once needs it, and creates it.
     #[track_caller]
     #[must_use]
-    pub fn with_checkpoint(mut self, broker: &Broker) -> Self {
+    pub fn with_checkpoint(self, broker: &Broker) -> Self {
+        let topics = self.and_checkpoint();
+        let compact = [("cleanup.policy", "compact")];
+        broker.create_topics(&[topics.of("checkpoint")], 1, &compact);
+        topics
+    }
+
+    /// Names a checkpoint topic, too.
+    #[must_use]
+    pub fn and_checkpoint(mut self) -> Self {
         let name = self.of("recording").replace("recording", "checkpoint");
-        broker.create_topics(&[&name], 1, &[("cleanup.policy", "compact")]);
         self.0.insert("checkpoint", name);
         self
     }

@@ -6,6 +6,7 @@
 
 mod checks;
 mod coordinator;
+mod leaving;
 mod scenes;
 mod spool;
 

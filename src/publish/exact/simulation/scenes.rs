@@ -5,10 +5,11 @@ use super::{
     coordinator::{Kafka, is_poison},
 };
 use crate::publish::{
-    mailbox::Mail,
+    mailbox::{Finding, Heard, Mail},
     plan::{Mode, Tick},
     publisher::Step,
 };
+use crate::spool::Seq;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -19,7 +20,7 @@ use support::dice::Dice;
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// One relay, and a Kafka that does what it is asked.
-fn scene(seed: u64) -> World {
+pub(super) fn scene(seed: u64) -> World {
     let mut world = World {
         seed,
         dice: Dice::new(seed),
@@ -39,12 +40,12 @@ fn scene(seed: u64) -> World {
 }
 
 impl World {
-    fn relay(&mut self) -> &mut Relay {
+    pub(super) fn relay(&mut self) -> &mut Relay {
         &mut self.relays[0]
     }
 
     /// Records that nobody refuses, every third of them for the topic b.
-    fn accept(&mut self, count: u64) {
+    pub(super) fn accept(&mut self, count: u64) {
         for _ in 0..count {
             self.numbers += 1;
             while is_poison(self.numbers) {
@@ -64,7 +65,7 @@ impl World {
         relay.wake = Some(relay.now);
     }
 
-    fn kafka(&self, change: impl FnOnce(&mut Kafka)) {
+    pub(super) fn kafka(&self, change: impl FnOnce(&mut Kafka)) {
         change(&mut self.kafka.lock().unwrap());
     }
 
@@ -105,7 +106,7 @@ impl World {
         }
     }
 
-    fn until(&mut self, what: &str, done: impl Fn(&Relay) -> bool) {
+    pub(super) fn until(&mut self, what: &str, done: impl Fn(&Relay) -> bool) {
         for _ in 0..20_000 {
             if done(self.relay()) {
                 return;
@@ -115,44 +116,7 @@ impl World {
         panic!("{what}: never; {:#?}", self.relay().publisher.status());
     }
 
-    /// Leaves with this much time for what is under way. True: it was over within the time that leaving has.
-    fn leave(&mut self, within: Duration) {
-        let mut stop = Mail {
-            stop_within: Some(within),
-            ..Mail::default()
-        };
-        for _ in 0..20_000 {
-            let relay = &mut self.relays[0];
-            match relay.publisher.step(relay.now, stop).unwrap() {
-                Step::Stop => break,
-                Step::Wait(wake) => {
-                    if !self.kafka.lock().unwrap().owes(relay.process) {
-                        relay.now = relay.now.max(wake.unwrap_or_default());
-                    }
-                }
-            }
-            relay.now += Duration::from_millis(1);
-            stop = self.mail();
-        }
-        let relay = &mut self.relays[0];
-        relay.publisher.close(relay.now).unwrap();
-        let begin = relay.now;
-        for _ in 0..20_000 {
-            let mail = self.mail();
-            let relay = &mut self.relays[0];
-            let Some(until) = relay.publisher.closing(relay.now, mail).unwrap() else {
-                break;
-            };
-            relay.now += Duration::from_millis(1);
-            if !self.kafka.lock().unwrap().owes(relay.process) {
-                relay.now = relay.now.max(until);
-            }
-        }
-        let took = self.relays[0].now - begin;
-        assert!(took <= Duration::from_secs(4), "{took:?}");
-    }
-
-    fn mail(&mut self) -> Mail {
+    pub(super) fn mail(&mut self) -> Mail {
         let mut kafka = self.kafka.lock().unwrap();
         for _ in 0..4 {
             kafka.acts(&mut self.dice);
@@ -160,7 +124,7 @@ impl World {
         kafka.mail(self.relays[0].process, &mut self.dice)
     }
 
-    fn committed_now(&self) -> usize {
+    pub(super) fn committed_now(&self) -> usize {
         let kafka = self.kafka.lock().unwrap();
         kafka.log.values().map(Vec::len).sum()
     }
@@ -299,54 +263,52 @@ fn while_a_transaction_ends_what_goes_into_the_next_is_made_ready() {
     }
 }
 
-#[test]
-fn s5_5_what_is_open_at_the_end_is_committed_if_it_can_be() {
-    let mut world = scene(1);
-    world.accept(30);
-    world.until("it is under way", |relay| in_flight(relay) == 30);
-    assert_eq!(world.committed_now(), 0);
-    world.leave(Duration::from_secs(10));
-    assert_eq!(world.committed_now(), 30);
-    assert_eq!(world.relay().publisher.left().records, 0);
+/// Half a minute later, in which the brokers were asked twice, and said this of both topics.
+fn asked_twice(world: &mut World, answer: &Finding) -> [bool; 2] {
+    for wait in [20, 10, 1] {
+        let mut mail = world.mail();
+        for (topic, first) in [("a", 1), ("b", 3)] {
+            mail.heard.push(Heard {
+                topic: topic.into(),
+                about: Seq(first),
+                answer: Some(answer.clone()),
+            });
+        }
+        let relay = world.relay();
+        relay.now += Duration::from_secs(wait);
+        relay.publisher.step(relay.now, mail).unwrap();
+    }
+    ["a", "b"].map(|topic| mode_of(world.relay(), topic) == Mode::Blocked)
 }
 
 #[test]
-fn s5_5_what_is_not_done_in_time_is_aborted() {
-    let mut world = scene(1);
-    world.accept(30);
-    world.until("it is under way", |relay| in_flight(relay) == 30);
-    world.kafka(|kafka| kafka.silent.extend(["a", "b"]));
-    world.leave(Duration::from_millis(200));
-    assert_eq!(world.committed_now(), 0);
-    assert!(
-        world.kafka.lock().unwrap().aborted > 0,
-        "it was left to the coordinator"
-    );
-    goes_on_after(world);
+fn who_holds_up_a_transaction_that_does_not_end_is_named() {
+    let fault = Finding::Fault("1 of 3 in sync".into());
+    for (silent, answer, blocked) in [
+        // One owes an ack: it is that one, whatever can be seen of the other.
+        (&["a"][..], &fault, [true, false]),
+        (&["a"], &Finding::Sound, [true, false]),
+        (&["a", "b"], &fault, [true, true]),
+    ] {
+        let mut world = scene(1);
+        world.kafka(|kafka| kafka.silent.extend(silent.iter().copied()));
+        world.accept(30);
+        world.until("it is under way", |relay| in_flight(relay) == 30);
+        for _ in 0..20 {
+            world.passes();
+        }
+        assert_eq!(asked_twice(&mut world, answer), blocked, "{silent:?}");
+        world.kafka(|kafka| kafka.silent.clear());
+        world.finish();
+        assert_eq!(
+            ["a", "b"].map(|t| mode_of(world.relay(), t)),
+            [Mode::Flowing; 2]
+        );
+        world.check();
+    }
 }
 
-#[test]
-fn s5_5_what_can_not_be_aborted_is_left_to_the_coordinator() {
-    let mut world = scene(1);
-    world.accept(30);
-    world.until("it is under way", |relay| in_flight(relay) == 30);
-    world.kafka(|kafka| kafka.down = true);
-    world.leave(Duration::from_millis(200));
-    assert_eq!(world.committed_now(), 0);
-    assert_eq!(world.kafka.lock().unwrap().aborted, 0);
-    goes_on_after(world);
-}
-
-fn in_flight(relay: &Relay) -> usize {
+pub(super) fn in_flight(relay: &Relay) -> usize {
     let status = relay.publisher.status();
     status.lanes.iter().map(|lane| lane.in_flight).sum()
-}
-
-/// The next run publishes what the last one left, once.
-fn goes_on_after(mut world: World) {
-    world.heal();
-    world.kafka(|kafka| kafka.silent.clear());
-    world.restart(0);
-    world.finish();
-    world.check();
 }
