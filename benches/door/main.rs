@@ -95,10 +95,13 @@ impl Bench {
         let broker = Broker::for_load();
         let topics = Topics::create(&broker, 6);
         let set = arguments.iter().skip_while(|a| *a != "--set").skip(1);
+        let set = set.take_while(|a| !a.starts_with("--"));
         let settings: Vec<_> = set
             .map(|setting| setting.split_once('=').expect("--set key=value"))
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
+        let against = arguments.iter().position(|a| a == "--against");
+        let against = against.map(|at| arguments.get(at + 1).expect("--against PATH").clone());
         let mut relay = made(BINARY, &broker, &topics, &settings);
         relay.start();
         println!("memory at rest: {} MiB", relay.memory() >> 20);
@@ -107,11 +110,7 @@ impl Bench {
             topics,
             relay,
             settings,
-            against: arguments
-                .iter()
-                .skip_while(|a| *a != "--against")
-                .nth(1)
-                .cloned(),
+            against,
             bare: Bare::start(),
             time: Duration::from_secs(number("--seconds", 5)),
             rounds: usize::try_from(number("--rounds", 3)).unwrap_or(3),
@@ -205,6 +204,8 @@ impl Bench {
             let rate = producer::rate(&self.broker.bootstrap(), &topic, MESSAGES);
             println!("  the producer alone: {rate:.0}/s");
             alone.extend((round > 0).then_some(rate));
+            // Nobody is always the first.
+            contenders.rotate_left(round % 2);
             for (name, relay, rates) in &mut contenders {
                 relay.start();
                 println!("  {name}:");
@@ -215,6 +216,7 @@ impl Bench {
         }
         let alone = median(&mut alone);
         println!("the producer alone            {alone:>10.0}");
+        contenders.sort_by(|(a, ..), (b, ..)| b.cmp(a));
         for (name, _, mut rates) in contenders {
             let rate = median(&mut rates);
             println!("{name:<30}{rate:>10.0}");

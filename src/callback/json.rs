@@ -190,12 +190,12 @@ fn has_duplicates(members: &[Member<'_>]) -> bool {
     let mut marks = [0u64; 4];
     members.iter().enumerate().any(|(at, member)| {
         let mark = mark(&member.name);
-        let Some(word) = marks.get_mut(usize::from(mark >> 6)) else {
-            return false;
-        };
         let bit = 1 << (mark & 63);
-        let seen = *word & bit != 0;
-        *word |= bit;
+        let seen = marks.get_mut(usize::from(mark >> 6)).is_none_or(|word| {
+            let seen = *word & bit != 0;
+            *word |= bit;
+            seen
+        });
         seen && members
             .iter()
             .take(at)

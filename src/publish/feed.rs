@@ -3,10 +3,10 @@
 use super::{
     Fault,
     broker::{Broker, Enqueued, Producer},
-    lane::{Lane, family_of, seq_of},
+    lane::Lane,
     mailbox::Ticket,
     message::Message,
-    place::Feed,
+    place::{Entry, Place},
     plan::{Tick, Way},
     publisher::{Publisher, Render, Shared},
     window::Standing,
@@ -60,7 +60,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 .next(&|family| families.contains(&family), limit)
                 .map_err(Fault::Read)?;
             let passed = own.passed();
-            let Some(next) = next else {
+            let Some(mut entry) = next else {
                 lane.window.pass_to(passed);
                 if passed >= limit {
                     lane.own = None;
@@ -70,7 +70,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 }
                 continue;
             };
-            let wait = match self.offer(now, at, &next)? {
+            let wait = match self.offer(now, at, &mut entry)? {
                 Took::Yes => continue,
                 Took::Full => None,
                 Took::Later(wait) => wait,
@@ -78,7 +78,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             if let Some(wait) = wait {
                 self.wake_at(wait);
             }
-            self.hold_back(at, next);
+            self.hold_back(at, entry);
             return Ok(());
         }
         self.more = true;
@@ -87,11 +87,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// The lane keeps the entry for its next try, unless the try itself sent it elsewhere.
-    fn hold_back(&mut self, at: usize, next: Next) {
+    fn hold_back(&mut self, at: usize, entry: Entry) {
         if let Some(lane) = self.lanes.get_mut(at) {
-            lane.waiting = accepted_at(&next);
+            lane.waiting = entry.accepted_at();
             if let Some(own) = &mut lane.own {
-                own.hold(next);
+                own.hold(entry);
             }
         }
     }
@@ -105,14 +105,14 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 lane.is_some_and(Lane::is_attached)
             };
             let next = self.head.next(&wanted, end).map_err(Fault::Read)?;
-            let Some(next) = next else {
+            let Some(entry) = next else {
                 self.pass_attached(self.head.passed());
                 if self.head.passed() >= end {
                     return Ok(());
                 }
                 continue;
             };
-            if !self.dispatch(now, next)? {
+            if !self.dispatch(now, entry)? {
                 return Ok(());
             }
         }
@@ -123,11 +123,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// Gives the head's entry to its lane. False: the head has to wait.
-    fn dispatch(&mut self, now: Tick, next: Next) -> Result<bool, Fault> {
-        let Some(family) = family_of(&next) else {
+    fn dispatch(&mut self, now: Tick, mut entry: Entry) -> Result<bool, Fault> {
+        let Some(family) = entry.family() else {
             return Ok(true);
         };
-        let seq = seq_of(&next);
+        let seq = entry.seq();
         let at = self.lane_of(family);
         self.pass_attached(Seq(seq.0.saturating_sub(1)));
         if !self.lanes.get(at).is_some_and(Lane::is_attached) {
@@ -135,20 +135,20 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.stalled = None;
             return Ok(true);
         }
-        match self.offer(now, at, &next)? {
+        match self.offer(now, at, &mut entry)? {
             Took::Yes => {
                 self.stalled = None;
                 return Ok(true);
             }
             // A full transaction holds back everybody, and not for long.
             Took::Full if self.exact.is_some() => {
-                self.head.hold(next);
+                self.head.hold(entry);
                 return Ok(false);
             }
             Took::Full => {
                 let until = *self.stalled.get_or_insert(now) + PATIENCE;
                 if now < until {
-                    self.head.hold(next);
+                    self.head.hold(entry);
                     self.wake_at(until);
                     return Ok(false);
                 }
@@ -161,7 +161,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
         self.stalled = None;
         self.fall_behind(at, seq);
-        self.hold_back(at, next);
+        self.hold_back(at, entry);
         Ok(true)
     }
 
@@ -171,7 +171,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             && lane.is_attached()
         {
             self.moved = true;
-            lane.own = Some(Feed::new(self.parts.outlet.cursor(seq)));
+            lane.own = Some(Place::new(self.parts.outlet.cursor(seq)));
         }
     }
 
@@ -182,19 +182,19 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// Tries to get one entry on its way.
-    fn offer(&mut self, now: Tick, at: usize, next: &Next) -> Result<Took, Fault> {
-        let Some(family) = family_of(next) else {
+    fn offer(&mut self, now: Tick, at: usize, entry: &mut Entry) -> Result<Took, Fault> {
+        let Some(family) = entry.family() else {
             return Ok(Took::Yes);
         };
-        let was_committed = self.was_committed(family, seq_of(next));
+        let was_committed = self.was_committed(family, entry.seq());
         let Some(lane) = self.lanes.get_mut(at) else {
             return Ok(Took::Yes);
         };
-        let standing = lane.window.standing(family, seq_of(next));
+        let standing = lane.window.standing(family, entry.seq());
         if standing == Standing::Over {
             return Ok(Took::Yes);
         }
-        let record = match next {
+        let record = match &entry.next {
             Next::Record(record) => record,
             Next::Corrupt { seq, .. } => {
                 lane.window.settled_unsent(family, *seq, Millis::default());
@@ -222,7 +222,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
         let took = match lane.course.way(now) {
             Way::NotBefore(at) => Took::Later(Some(at)),
-            Way::Shared => self.send_shared(now, at, &topic, record)?,
+            Way::Shared => self.send_shared(now, at, &topic, record, &mut entry.made)?,
             Way::Alone => self.send_alone(now, at, &topic, record)?,
         };
         if took == Took::Yes {
@@ -240,6 +240,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         at: usize,
         topic: &Arc<str>,
         record: &Record,
+        made: &mut Option<Result<Message, Reason>>,
     ) -> Result<Took, Fault> {
         let Some(lane) = self.lanes.get_mut(at) else {
             return Ok(Took::Yes);
@@ -254,14 +255,13 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         if !slot || !self.room.admits(own, others, record.envelope.body.len()) {
             return Ok(Took::Full);
         }
-        let message = match self.made(record, topic) {
+        let render = || self.parts.render.message(record, topic);
+        let message = match made.take().unwrap_or_else(render) {
             Ok(message) => message,
             Err(reason) => return self.quarantine(now, at, record, &reason),
         };
         if !self.admit(now, None, record.envelope.body.len())? {
-            if let Some(exact) = &mut self.exact {
-                exact.ready.put_back(record.seq, message);
-            }
+            *made = Some(Ok(message));
             return Ok(Took::Full);
         }
         let ticket = self.ticket(record);
@@ -282,17 +282,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 Ok(Took::Yes)
             }
             Enqueued::Full => {
+                *made = Some(Ok(message));
                 self.wake_at(now + QUEUE_FULL);
                 Ok(Took::Full)
             }
             Enqueued::Refused(code) => self.refused(now, at, record, code),
         }
-    }
-
-    /// The message of a record, if it isn't ready already.
-    fn made(&mut self, record: &Record, topic: &Arc<str>) -> Result<Message, Reason> {
-        let ready = self.exact.as_mut().and_then(|e| e.ready.take(record.seq));
-        ready.unwrap_or_else(|| self.parts.render.message(record, topic))
     }
 
     /// In exactly-once a lane needn't go its own way meanwhile: the others wait, too.
@@ -310,12 +305,5 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             seq: record.seq,
             transaction: self.transaction(),
         }
-    }
-}
-
-const fn accepted_at(next: &Next) -> Option<Millis> {
-    match next {
-        Next::Record(record) => Some(record.accepted_at),
-        Next::Corrupt { .. } | Next::End => None,
     }
 }

@@ -5,7 +5,7 @@ use super::{
     classify::{Class, Code},
     exact::{BYTES_MAX, RECORDS_MAX},
     mailbox::ProducerId,
-    place::Feed,
+    place::Place,
     plan::{Course, Mode, Route, Tick, routes},
     properties::{Queue, message_max_bytes},
     room::{Load, Room},
@@ -17,7 +17,7 @@ use crate::{
     callback::names::Family,
     clock::Millis,
     config::Topics,
-    spool::{Cursor, Next, Record, Seq, Settled},
+    spool::{Cursor, Record, Seq, Settled},
 };
 use std::sync::Arc;
 
@@ -104,24 +104,6 @@ const fn queue(room: &Room, lanes: usize) -> Queue {
     }
 }
 
-/// The number of an entry. [`Next::End`] has none and is never held.
-pub(super) const fn seq_of(next: &Next) -> Seq {
-    match next {
-        Next::Record(record) => record.seq,
-        Next::Corrupt { seq, .. } => *seq,
-        Next::End => Seq(u64::MAX),
-    }
-}
-
-/// The family of an entry.
-pub(super) const fn family_of(next: &Next) -> Option<Family> {
-    match next {
-        Next::Record(record) => Some(record.envelope.family),
-        Next::Corrupt { family, .. } => Some(*family),
-        Next::End => None,
-    }
-}
-
 /// A lane's own producer, with at most one record in it.
 #[derive(Debug)]
 pub(super) struct Solo<P> {
@@ -187,7 +169,7 @@ pub(super) struct Lane<C, P> {
     pub(super) course: Course,
     pub(super) stall: Stall,
     /// A cursor of its own; none while the head cursor serves it.
-    pub(super) own: Option<Feed<C>>,
+    pub(super) own: Option<Place<C>>,
     pub(super) solo: Solo<P>,
     /// When the record was accepted that the lane can't take yet.
     pub(super) waiting: Option<Millis>,

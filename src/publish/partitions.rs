@@ -249,7 +249,14 @@ fn explain(partitions: &[Health]) -> Option<String> {
         } = p;
         format!("partition {number} has {in_sync} of {replicas} replicas in sync")
     });
-    let mut faults: Vec<_> = leaderless.chain(behind).collect();
+    let unknown = partitions
+        .is_empty()
+        .then(|| "the brokers name none of its partitions".to_owned());
+    let mut faults: Vec<_> = unknown
+        .into_iter()
+        .chain(leaderless)
+        .chain(behind)
+        .collect();
     if faults.is_empty() {
         return None;
     }
@@ -312,6 +319,8 @@ mod tests {
             replicas: 3,
         };
         assert_eq!(explain(&[health(0, true, 3)]), None);
+        let text = explain(&[]).unwrap();
+        assert!(text.starts_with("the brokers name none"), "{text}");
         let text = explain(&[health(0, true, 3), health(1, true, 1), health(2, false, 0)]);
         let text = text.unwrap();
         assert!(

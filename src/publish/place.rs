@@ -1,10 +1,11 @@
 //! A place in the spool: where a lane, or all of them together, have got to, and what was read there and couldn't be taken
 //! yet.
 
-use super::lane::seq_of;
+use super::message::Message;
 use crate::{
     callback::names::Family,
-    spool::{Cursor, Next, Seq},
+    clock::Millis,
+    spool::{Cursor, Next, Reason, Seq},
 };
 use std::{collections::VecDeque, io};
 
@@ -15,17 +16,63 @@ const AHEAD_RECORDS: usize = 4096;
 /// The same in bytes of bodies.
 const AHEAD_BYTES: usize = 4 << 20;
 
+/// What was read, and the message that was made of it before its time, if one was.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) next: Next,
+    pub(super) made: Option<Result<Message, Reason>>,
+}
+
+impl From<Next> for Entry {
+    fn from(next: Next) -> Self {
+        Self { next, made: None }
+    }
+}
+
+impl Entry {
+    /// Its number. [`Next::End`] has none and is never kept.
+    pub(super) const fn seq(&self) -> Seq {
+        match &self.next {
+            Next::Record(record) => record.seq,
+            Next::Corrupt { seq, .. } => *seq,
+            Next::End => Seq(u64::MAX),
+        }
+    }
+
+    pub(super) const fn family(&self) -> Option<Family> {
+        match &self.next {
+            Next::Record(record) => Some(record.envelope.family),
+            Next::Corrupt { family, .. } => Some(*family),
+            Next::End => None,
+        }
+    }
+
+    pub(super) const fn accepted_at(&self) -> Option<Millis> {
+        match &self.next {
+            Next::Record(record) => Some(record.accepted_at),
+            Next::Corrupt { .. } | Next::End => None,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.next {
+            Next::Record(record) => record.envelope.body.len(),
+            Next::Corrupt { .. } | Next::End => 0,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Feed<C> {
+pub(super) struct Place<C> {
     cursor: C,
     /// Read and not taken, in the order of their numbers: one that has to wait, and behind it what was read before its time.
-    read: VecDeque<Next>,
+    read: VecDeque<Entry>,
     /// The bytes of their bodies.
     bytes: usize,
 }
 
-impl<C: Cursor> Feed<C> {
+impl<C: Cursor> Place<C> {
     pub(super) const fn new(cursor: C) -> Self {
         Self {
             cursor,
@@ -37,7 +84,7 @@ impl<C: Cursor> Feed<C> {
     /// Everything up to here was taken or isn't wanted.
     pub(super) fn passed(&self) -> Seq {
         match self.read.front() {
-            Some(next) => Seq(seq_of(next).0.saturating_sub(1)),
+            Some(entry) => Seq(entry.seq().0.saturating_sub(1)),
             None => self.cursor.passed(),
         }
     }
@@ -48,18 +95,18 @@ impl<C: Cursor> Feed<C> {
         &mut self,
         wanted: &dyn Fn(Family) -> bool,
         limit: Seq,
-    ) -> io::Result<Option<Next>> {
+    ) -> io::Result<Option<Entry>> {
         if let Some(read) = self.read.pop_front() {
-            self.bytes -= bytes_of(&read);
+            self.bytes -= read.bytes();
             return Ok(Some(read));
         }
         self.read_on(wanted, limit)
     }
 
     /// Keeps an entry for the next try.
-    pub(super) fn hold(&mut self, next: Next) {
-        self.bytes += bytes_of(&next);
-        self.read.push_front(next);
+    pub(super) fn hold(&mut self, entry: Entry) {
+        self.bytes += entry.bytes();
+        self.read.push_front(entry);
     }
 
     /// Reads an entry before its time, and keeps it; none if there is no room, or nothing up to `limit`.
@@ -67,19 +114,29 @@ impl<C: Cursor> Feed<C> {
         &mut self,
         wanted: &dyn Fn(Family) -> bool,
         limit: Seq,
-    ) -> io::Result<Option<&Next>> {
+    ) -> io::Result<Option<&mut Entry>> {
         if self.read.len() >= AHEAD_RECORDS || self.bytes >= AHEAD_BYTES {
             return Ok(None);
         }
-        let Some(next) = self.read_on(wanted, limit)? else {
+        let Some(entry) = self.read_on(wanted, limit)? else {
             return Ok(None);
         };
-        self.bytes += bytes_of(&next);
-        self.read.push_back(next);
-        Ok(self.read.back())
+        self.bytes += entry.bytes();
+        self.read.push_back(entry);
+        Ok(self.read.back_mut())
     }
 
-    fn read_on(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Option<Next>> {
+    /// Read and not taken.
+    #[cfg(test)]
+    pub(super) const fn read(&self) -> &VecDeque<Entry> {
+        &self.read
+    }
+
+    fn read_on(
+        &mut self,
+        wanted: &dyn Fn(Family) -> bool,
+        limit: Seq,
+    ) -> io::Result<Option<Entry>> {
         let passed = self.cursor.passed();
         if passed >= limit {
             return Ok(None);
@@ -87,15 +144,8 @@ impl<C: Cursor> Feed<C> {
         let limit = limit.min(Seq(passed.0.saturating_add(LOOK_AT)));
         match self.cursor.next(wanted, limit)? {
             Next::End => Ok(None),
-            next => Ok(Some(next)),
+            next => Ok(Some(next.into())),
         }
-    }
-}
-
-fn bytes_of(next: &Next) -> usize {
-    match next {
-        Next::Record(record) => record.envelope.body.len(),
-        Next::Corrupt { .. } | Next::End => 0,
     }
 }
 
@@ -104,7 +154,6 @@ mod tests {
     use super::*;
     use crate::{
         callback::names::SourceName,
-        clock::Millis,
         spool::{CeId, Envelope, Record},
     };
     use bytes::Bytes;
@@ -117,8 +166,8 @@ mod tests {
     }
 
     impl Log {
-        fn feed(records: u64, bytes: usize) -> Feed<Self> {
-            Feed::new(Self {
+        fn place(records: u64, bytes: usize) -> Place<Self> {
+            Place::new(Self {
                 records,
                 body: vec![0; bytes].into(),
                 passed: Seq(0),
@@ -159,41 +208,41 @@ mod tests {
         }
     }
 
-    fn numbers(feed: &mut Feed<Log>, wanted: &dyn Fn(Family) -> bool, limit: u64) -> Vec<u64> {
-        let next = || feed.next(wanted, Seq(limit)).unwrap();
+    fn numbers(place: &mut Place<Log>, wanted: &dyn Fn(Family) -> bool, limit: u64) -> Vec<u64> {
+        let next = || place.next(wanted, Seq(limit)).unwrap();
         std::iter::from_fn(next)
-            .map(|next| seq_of(&next).0)
+            .map(|entry| entry.seq().0)
             .collect()
     }
 
     #[test]
     fn what_is_read_before_its_time_is_not_passed_and_comes_in_order_wanted_or_not() {
-        let mut feed = Log::feed(10, 1);
+        let mut place = Log::place(10, 1);
         let recording = |family| family == Family::Recording;
         assert_eq!(
-            seq_of(&feed.next(&recording, Seq(9)).unwrap().unwrap()),
+            place.next(&recording, Seq(9)).unwrap().unwrap().seq(),
             Seq(1)
         );
-        let held = feed.next(&recording, Seq(9)).unwrap().unwrap();
-        feed.hold(held);
-        while feed.read_ahead(&|_| true, Seq(6)).unwrap().is_some() {}
-        assert_eq!(feed.passed(), Seq(1));
-        assert_eq!(numbers(&mut feed, &recording, 9), [2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(feed.passed(), Seq(9));
+        let held = place.next(&recording, Seq(9)).unwrap().unwrap();
+        place.hold(held);
+        while place.read_ahead(&|_| true, Seq(6)).unwrap().is_some() {}
+        assert_eq!(place.passed(), Seq(1));
+        assert_eq!(numbers(&mut place, &recording, 9), [2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(place.passed(), Seq(9));
     }
 
     #[test]
     fn what_is_read_before_its_time_has_limits_and_room_again_when_it_is_taken() {
         for (bytes, most) in [(1, AHEAD_RECORDS), (64 << 10, AHEAD_BYTES >> 16)] {
-            let mut feed = Log::feed(1 << 20, bytes);
+            let mut place = Log::place(1 << 20, bytes);
             let mut ahead = 0;
-            while feed.read_ahead(&|_| true, Seq(1 << 20)).unwrap().is_some() {
+            while place.read_ahead(&|_| true, Seq(1 << 20)).unwrap().is_some() {
                 ahead += 1;
             }
             assert_eq!(ahead, most);
-            assert!(feed.next(&|_| true, Seq(1 << 20)).unwrap().is_some());
-            assert!(feed.read_ahead(&|_| true, Seq(1 << 20)).unwrap().is_some());
-            assert!(feed.read_ahead(&|_| true, Seq(1 << 20)).unwrap().is_none());
+            assert!(place.next(&|_| true, Seq(1 << 20)).unwrap().is_some());
+            assert!(place.read_ahead(&|_| true, Seq(1 << 20)).unwrap().is_some());
+            assert!(place.read_ahead(&|_| true, Seq(1 << 20)).unwrap().is_none());
         }
     }
 }

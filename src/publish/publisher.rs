@@ -14,7 +14,7 @@ use super::{
     mailbox::{Mail, ProducerId, Report, Reports, Ticket},
     message::Message,
     metrics::Metrics,
-    place::Feed,
+    place::Place,
     plan::Tick,
     retry::Backoff,
     room::Room,
@@ -78,7 +78,7 @@ pub(super) struct Publisher<O: Outlet, B: Broker, R> {
     pub(super) lanes: Vec<Lane<O::Cursor, B::Producer>>,
     /// What the lanes may have under way.
     pub(super) room: Room,
-    pub(super) head: Feed<O::Cursor>,
+    pub(super) head: Place<O::Cursor>,
     /// Since when the head cursor waits for a full window.
     pub(super) stalled: Option<Tick>,
     pub(super) shared: Shared<B::Producer>,
@@ -136,11 +136,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         for lane in &mut lanes {
             let restart = lane.window.restart();
             if restart < head {
-                lane.own = Some(Feed::new(parts.outlet.cursor(restart)));
+                lane.own = Some(Place::new(parts.outlet.cursor(restart)));
             }
         }
         Self {
-            head: Feed::new(parts.outlet.cursor(head)),
+            head: Place::new(parts.outlet.cursor(head)),
             traced: Traced::new(parts.traces.clone()),
             parts,
             room: plan.room,

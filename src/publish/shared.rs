@@ -6,7 +6,7 @@ use super::{
     classify::{Class, Code},
     lane::Lane,
     mailbox::ProducerId,
-    place::Feed,
+    place::Place,
     plan::Tick,
     publisher::{CLOSING_MAX, Publisher, Render, Shared, TICK},
     trouble::Trouble,
@@ -120,7 +120,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         lane.window.rewind();
         let restart = lane.window.restart();
         if !lane.is_attached() || restart < head {
-            lane.own = Some(Feed::new(self.parts.outlet.cursor(restart)));
+            lane.own = Some(Place::new(self.parts.outlet.cursor(restart)));
         }
     }
 

@@ -8,6 +8,9 @@
 //!
 //! A stalled lane goes on as it was: its producer keeps trying, and one stuck partition of a topic doesn't stop the
 //! others. It ends as soon as the record is settled.
+//!
+//! In exactly-once the first record of every topic stays the first as long as a transaction doesn't end. Only a topic that owes
+//! an ack, and has partitions without a leader or with replicas missing, is called blocked there.
 
 use super::plan::Tick;
 use crate::spool::Seq;
@@ -70,6 +73,11 @@ impl Stall {
         }
     }
 
+    /// Nothing is watched any more.
+    pub fn rest(&mut self) {
+        *self = Self::new(self.patience);
+    }
+
     /// Whether the topic takes nothing although Kafka answers.
     #[must_use]
     pub const fn is_blocked(&self) -> bool {
@@ -99,14 +107,14 @@ impl Stall {
         Look::Ask(first, self.ask_at)
     }
 
-    /// The answer to a question: what the brokers say about the topic, none if none of them answers. True: it is
-    /// blocked from now on.
+    /// The answer to a question: what the brokers say that is wrong with the topic; none if none of them answers, or it isn't the
+    /// topic's fault. True: it is blocked from now on.
     pub fn heard(&mut self, now: Tick, about: Seq, answer: Option<String>) -> bool {
         if self.first != Some(about) || self.is_blocked() {
             return false;
         }
         let Some(why) = answer else {
-            // Kafka as a whole is away: nothing is known of the topic.
+            // Kafka as a whole is away, or another topic is to blame.
             self.answered_at = None;
             return false;
         };

@@ -62,16 +62,17 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let Some(at) = self.lanes.iter().position(|lane| named(&lane.topic)) else {
             return;
         };
-        // In a transaction that doesn't end everybody waits: for who owes an ack; or, if nobody does, for who can't take its end.
-        let owes = |at| self.exact.as_ref().is_none_or(|e| e.account.owes(at));
-        let nobody_owes = !(0..self.lanes.len()).any(owes);
-        let owes = owes(at);
+        // In a transaction everybody waits for everybody: to blame is who owes an ack, if it can be seen why.
+        let (exact, owes) = match &self.exact {
+            Some(exact) => (true, exact.owes(at)),
+            None => (false, true),
+        };
         let Some(lane) = self.lanes.get_mut(at) else {
             return;
         };
         let answer = match heard.answer {
-            Some(Finding::Fault(why)) if owes || nobody_owes => Some(why),
-            Some(Finding::Sound) if owes => Some(UNSEEN.into()),
+            Some(Finding::Fault(why)) if owes => Some(why),
+            Some(Finding::Sound) if !exact => Some(UNSEEN.into()),
             _ => None,
         };
         if lane.stall.heard(now, heard.about, answer) {

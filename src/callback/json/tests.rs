@@ -88,6 +88,18 @@ fn duplicates_are_found_among_few_and_many_but_allowed_inside() {
     };
     assert!(parse(&many("other")).is_ok());
     assert_eq!(parse(&many("n\\u0037")), Err(Malformed::DuplicateName));
+    // Neither their beginnings nor their lengths tell these apart.
+    assert!(parse("{\"task_start_time\":1,\"task_start_date\":2}").is_ok());
+    for (first, again) in (0..24).flat_map(|again| (0..again).map(move |first| (first, again))) {
+        let name = |at: usize| if at == again { first } else { at };
+        let members = (0..24).map(|at| format!("\"stream_{:02}\":0", name(at)));
+        let text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+        assert_eq!(
+            parse(&text),
+            Err(Malformed::DuplicateName),
+            "{first}, {again}"
+        );
+    }
     assert!(parse("{\"d\":{\"x\":1,\"x\":2}}").is_ok());
     let inner = Document::parse_lenient("{\"x\":1,\"x\":2}").unwrap();
     assert_eq!((inner.members().len(), inner.get("x")), (2, Some("2")));

@@ -2,31 +2,45 @@
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(in crate::publish) struct Account {
-    /// By lane: records without an ack.
-    unacked: Vec<usize>,
+pub(super) struct Account {
+    lanes: Vec<Part>,
     /// It can't be committed any more.
     failed: bool,
+}
+
+/// A lane's part in it.
+#[derive(Debug, Default, Clone, Copy)]
+struct Part {
+    /// Records without an ack.
+    unacked: usize,
+    /// One of them had all its time.
+    timed_out: bool,
 }
 
 impl Account {
     /// Of a transaction that begins.
     pub(super) fn begun(lanes: usize) -> Self {
         Self {
-            unacked: vec![0; lanes],
+            lanes: vec![Part::default(); lanes],
             failed: false,
         }
     }
 
     pub(super) fn sent(&mut self, lane: usize) {
-        if let Some(unacked) = self.unacked.get_mut(lane) {
-            *unacked += 1;
+        if let Some(part) = self.lanes.get_mut(lane) {
+            part.unacked += 1;
         }
     }
 
     pub(super) fn acked(&mut self, lane: usize) {
-        if let Some(unacked) = self.unacked.get_mut(lane) {
-            *unacked = unacked.saturating_sub(1);
+        if let Some(part) = self.lanes.get_mut(lane) {
+            part.unacked = part.unacked.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn timed_out(&mut self, lane: usize) {
+        if let Some(part) = self.lanes.get_mut(lane) {
+            part.timed_out = true;
         }
     }
 
@@ -34,14 +48,17 @@ impl Account {
         self.failed = true;
     }
 
-    /// Whether a record of the lane has no ack.
-    pub(in crate::publish) fn owes(&self, lane: usize) -> bool {
-        self.unacked.get(lane).is_some_and(|unacked| *unacked > 0)
+    /// Whether the lane's topic doesn't take what it was sent. Once it has failed nothing is sent any more, whoever is to blame: then
+    /// only if a record had all its time.
+    pub(super) fn owes(&self, lane: usize) -> bool {
+        let part = self.lanes.get(lane).copied().unwrap_or_default();
+        part.unacked > 0 && (part.timed_out || !self.failed)
     }
 
     /// Whether the lane may be why it failed: the topics that took all of theirs are not.
     pub(super) fn is_suspect(&self, lane: usize) -> bool {
-        self.failed && self.owes(lane)
+        let part = self.lanes.get(lane).copied().unwrap_or_default();
+        self.failed && part.unacked > 0
     }
 }
 
@@ -62,5 +79,17 @@ mod tests {
         account.failed();
         // Also a topic of which another partition took its record.
         assert_eq!(suspects(&account), [false, true, false, false]);
+    }
+
+    #[test]
+    fn who_had_no_time_any_more_owes_nothing() {
+        let mut account = Account::begun(3);
+        (0..3).for_each(|lane| account.sent(lane));
+        account.acked(0);
+        let owing = |account: &Account| [0, 1, 2, 3].map(|lane| account.owes(lane));
+        assert_eq!(owing(&account), [false, true, true, false]);
+        account.timed_out(1);
+        account.failed();
+        assert_eq!(owing(&account), [false, true, false, false]);
     }
 }

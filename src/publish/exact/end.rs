@@ -12,12 +12,16 @@ use crate::{
         message::Message,
         plan::{Mode, Tick},
         publisher::{Publisher, Render, Shared},
+        trouble::Trouble,
         window::Standing,
     },
     spool::{Outlet, Record, Seq},
 };
 use std::{mem, sync::Arc, time::Duration};
 
+/// What is said of a transaction that doesn't end.
+const HANGS: &str = "a transaction doesn't end, and nothing is published meanwhile: a partition that has a part in it takes nothing, \
+    or its coordinator doesn't answer";
 /// How long a checkpoint without records waits for records to go with.
 const EMPTY_AFTER: Duration = Duration::from_secs(1);
 /// Without anything to commit: a rival is noticed, and the brokers don't forget who this is.
@@ -50,6 +54,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             let refused = record.map(|record| (late, record, Code::MSG_TIMED_OUT));
             self.failed(now, refused)?;
         }
+        self.tell_if_it_hangs(now);
         if let Some(at) = self
             .exact
             .as_ref()
@@ -58,6 +63,27 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.wake_at(at);
         }
         Ok(())
+    }
+
+    /// Kafka writes the end of a transaction to each partition that has a part in it. If one takes nothing, everybody waits, and no
+    /// report says why.
+    fn tell_if_it_hangs(&mut self, now: Tick) {
+        let Some(exact) = &mut self.exact else { return };
+        let number = exact.transaction.number();
+        match exact.transaction.hangs_from() {
+            Some(from) if now >= from && exact.hangs != number => {
+                exact.hangs = number;
+                let phase = exact.transaction.phase();
+                tracing::warn!(
+                    ?phase,
+                    "a transaction doesn't end, and nothing is published meanwhile"
+                );
+                self.trouble = Some(Trouble::plain(HANGS.into()));
+                self.moved = true;
+            }
+            Some(from) if now < from => self.wake_at(from),
+            _ => {}
+        }
     }
 
     fn close_transaction(&mut self, now: Tick) -> Result<(), Fault> {

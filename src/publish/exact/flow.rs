@@ -205,10 +205,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// A failed report. Which record had its time is remembered: its partition is the one to try.
     fn blame_exact(&mut self, at: usize, ticket: Ticket, code: Code) {
         if code == Code::MSG_TIMED_OUT
-            && let Some(lane) = self.lanes.get_mut(at)
-            && lane.verdict.is_none()
+            && let (Some(lane), Some(exact)) = (self.lanes.get_mut(at), &mut self.exact)
         {
-            lane.suspect = Some((ticket.family, ticket.seq));
+            exact.account.timed_out(at);
+            if lane.verdict.is_none() {
+                lane.suspect = Some((ticket.family, ticket.seq));
+            }
         }
         self.blame(at, code);
     }

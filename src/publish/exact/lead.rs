@@ -213,7 +213,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         self.end_shared(now);
         for lane in &mut self.lanes {
             lane.solo.close();
+            lane.stall.rest();
         }
+        (0..self.lanes.len()).for_each(|at| self.show_blocked(at));
         self.publish_sent(|family, seq| seq <= settled.of(family));
         let mut counted = self.settled();
         for lane in &self.lanes {

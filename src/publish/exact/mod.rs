@@ -40,7 +40,6 @@ pub(in crate::publish) use {
 use super::{classify::Code, plan::Tick};
 use crate::spool::{Instance, Record, Run, Settled};
 use account::Account;
-use ahead::Ready;
 use serde::Serialize;
 use std::sync::Arc;
 use transaction::Transaction;
@@ -116,15 +115,15 @@ pub(super) struct Exact {
     /// When a producer that isn't ready is asked again.
     ask_at: Option<Tick>,
     /// Who may be why the transaction under way fails, or the last one did.
-    pub(super) account: Account,
+    account: Account,
     /// The record whose failure ends a transaction that a lane had for itself.
     refused: Option<(usize, Record, Code)>,
     /// The last transaction was one lane's own: now it is the others' turn.
     others_turn: bool,
     /// A lane that goes alone was told to wait for the others.
     deferred: bool,
-    /// For the next transaction.
-    pub(super) ready: Ready,
+    /// The number of the last transaction that was told of because it doesn't end.
+    hangs: u64,
     /// This run leaves: what is under way may end until then.
     leave_by: Option<Tick>,
     rival: Option<String>,
@@ -149,7 +148,7 @@ impl Exact {
             refused: None,
             others_turn: false,
             deferred: false,
-            ready: Ready::default(),
+            hangs: 0,
             leave_by: None,
             rival,
         }
@@ -158,6 +157,11 @@ impl Exact {
     /// Another run publishes.
     pub(super) const fn has_stood_down(&self) -> bool {
         self.rival.is_some()
+    }
+
+    /// Whether this lane's topic doesn't take what the transaction under way has sent to it.
+    pub(super) fn owes(&self, lane: usize) -> bool {
+        self.account.owes(lane)
     }
 
     pub(super) fn standing(&self, spool_id: &str) -> Standing {

@@ -26,6 +26,8 @@ const FILLS_AT_MOST: Duration = Duration::from_secs(1);
 const FILLS_TIMES: u32 = 4;
 /// How long a record sent alone is waited for: the others wait, too.
 const ALONE_FOR: Duration = Duration::from_secs(5);
+/// Since it began: its records have 15 s, its end takes milliseconds, and brokers that are exchanged a few seconds.
+const HANGS_AFTER: Duration = Duration::from_secs(45);
 /// Before a commit or an abort is asked for again.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -127,7 +129,7 @@ impl Transaction {
         self.unreported > 0
     }
 
-    /// It takes no more, and its end isn't known yet.
+    /// It takes no more, and is to be committed. After an abort its records are due again before anything that follows.
     pub(in crate::publish) const fn is_ending(&self) -> bool {
         matches!(
             self.phase,
@@ -277,6 +279,15 @@ impl Transaction {
 
     const fn is_taking_reports(&self) -> bool {
         matches!(self.phase, Phase::Filling | Phase::Settling) && self.unreported > 0
+    }
+
+    /// From when on it is odd that it hasn't ended.
+    pub(in crate::publish) fn hangs_from(&self) -> Option<Tick> {
+        let ends = matches!(
+            self.phase,
+            Phase::Sealing | Phase::Committing | Phase::Aborting
+        );
+        ends.then(|| self.since + HANGS_AFTER)
     }
 
     /// When to come back if nothing arrives.

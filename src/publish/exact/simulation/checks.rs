@@ -1,7 +1,10 @@
-//! What must hold of one relay at any moment.
+//! What must hold: of one relay at any moment, and in the end.
 
-use super::{Kafka, Relay};
-use std::collections::BTreeSet;
+use super::{
+    Kafka, Relay, World,
+    coordinator::{is_in_stuck_partition, is_poison},
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Relay {
     /// recovered + accepted = published + quarantined + pending
@@ -32,6 +35,61 @@ impl Relay {
                 !settled || published.contains(&number) || disk.aside.contains(&number),
                 "seed {seed}: {number} is settled, and nowhere"
             );
+        }
+    }
+}
+
+impl World {
+    /// Each record once, in the order of its spool, in each partition; what can't be taken aside.
+    pub(super) fn check(&mut self) {
+        let seed = self.seed;
+        for relay in &mut self.relays {
+            relay.publisher.close(relay.now).unwrap();
+        }
+        let kafka = self.kafka.lock().unwrap();
+        let mut times: BTreeMap<u64, usize> = BTreeMap::new();
+        for number in kafka.log.values().flatten() {
+            *times.entry(*number).or_default() += 1;
+        }
+        let mut aside = BTreeSet::new();
+        for relay in &self.relays {
+            aside.extend(relay.disk.lock().unwrap().aside.iter().copied());
+        }
+        let mut accepted = BTreeSet::new();
+        for relay in &self.relays {
+            let disk = relay.disk.lock().unwrap();
+            accepted.extend(disk.records.iter().map(|(r, _)| r.received_number()));
+        }
+        for number in accepted {
+            let expected = usize::from(!is_poison(number));
+            let found = times.get(&number).copied().unwrap_or_default();
+            assert_eq!(
+                found, expected,
+                "seed {seed}: {number} is committed {found} times"
+            );
+            assert_eq!(
+                aside.contains(&number),
+                is_poison(number),
+                "seed {seed}: {number}"
+            );
+        }
+        for relay in &self.relays {
+            let disk = relay.disk.lock().unwrap();
+            let end = disk.records.len() as u64;
+            assert_eq!(disk.checkpoint.least().0, end, "seed {seed}");
+            for (topic, log) in &kafka.log {
+                let own: Vec<_> = disk.records.iter().map(|(r, _)| r.accepted_at.0).collect();
+                // There is no order between partitions: what was stuck for a moment may come later in its transaction.
+                for stuck in [false, true] {
+                    let seen = log.iter().filter(|n| own.contains(n));
+                    let seen: Vec<_> = seen
+                        .filter(|n| is_in_stuck_partition(**n) == stuck)
+                        .collect();
+                    assert!(seen.is_sorted(), "seed {seed}: {topic} {seen:?}");
+                }
+            }
+            assert_eq!(relay.publisher.left().records, 0, "seed {seed}");
+            relay.check_the_identity(seed);
         }
     }
 }

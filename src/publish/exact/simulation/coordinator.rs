@@ -74,8 +74,8 @@ pub(super) struct Kafka {
 }
 
 /// In the partition that may be stuck.
-pub(super) fn is_in_stuck_partition(message: &Message) -> bool {
-    number_of(message).is_multiple_of(5)
+pub(super) const fn is_in_stuck_partition(number: u64) -> bool {
+    number.is_multiple_of(5)
 }
 
 pub(super) fn number_of(message: &Message) -> u64 {
@@ -122,7 +122,7 @@ impl Kafka {
         }
         // What is stuck comes when all else has.
         let stuck = |(_, message): &&(Ticket, Message)| {
-            self.stuck.contains(&*message.topic) && is_in_stuck_partition(message)
+            self.stuck.contains(&*message.topic) && is_in_stuck_partition(number_of(message))
         };
         if let Some(first) = client.queue.iter().position(|item| !stuck(&item)) {
             client.queue.rotate_left(first);

@@ -8,7 +8,7 @@ use crate::publish::{mailbox::Mail, publisher::Step};
 use std::time::Duration;
 
 impl World {
-    /// Leaves with this much time for what is under way. True: it was over within the time that leaving has.
+    /// Leaves with this much time for what is under way.
     fn leave(&mut self, within: Duration) {
         let mut stop = Mail {
             stop_within: Some(within),

@@ -5,11 +5,10 @@ use super::{
     coordinator::{Kafka, is_poison},
 };
 use crate::publish::{
-    mailbox::{Finding, Heard, Mail},
+    mailbox::Mail,
     plan::{Mode, Tick},
     publisher::Step,
 };
-use crate::spool::Seq;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -70,7 +69,7 @@ impl World {
     }
 
     /// How much time passes until this many are committed in the topic.
-    fn committed(&mut self, topic: &str, count: usize) -> Duration {
+    pub(super) fn committed(&mut self, topic: &str, count: usize) -> Duration {
         let begin = self.relay().now;
         for _ in 0..20_000 {
             let done = self
@@ -88,7 +87,7 @@ impl World {
         panic!("not committed: {:#?}", self.relay().publisher.status());
     }
 
-    fn passes(&mut self) {
+    pub(super) fn passes(&mut self) {
         let process = self.relay().process;
         let owed = self.kafka.lock().unwrap().owes(process);
         let mail = self.mail();
@@ -130,7 +129,7 @@ impl World {
     }
 }
 
-fn mode_of(relay: &Relay, topic: &str) -> Mode {
+pub(super) fn mode_of(relay: &Relay, topic: &str) -> Mode {
     let status = relay.publisher.status();
     let lane = status
         .lanes
@@ -259,51 +258,6 @@ fn while_a_transaction_ends_what_goes_into_the_next_is_made_ready() {
         assert_eq!(world.committed_now(), 0, "the first one hasn't ended");
         world.finish();
         assert_eq!(world.relay().publisher.made_ready(), 0, "all were taken");
-        world.check();
-    }
-}
-
-/// Half a minute later, in which the brokers were asked twice, and said this of both topics.
-fn asked_twice(world: &mut World, answer: &Finding) -> [bool; 2] {
-    for wait in [20, 10, 1] {
-        let mut mail = world.mail();
-        for (topic, first) in [("a", 1), ("b", 3)] {
-            mail.heard.push(Heard {
-                topic: topic.into(),
-                about: Seq(first),
-                answer: Some(answer.clone()),
-            });
-        }
-        let relay = world.relay();
-        relay.now += Duration::from_secs(wait);
-        relay.publisher.step(relay.now, mail).unwrap();
-    }
-    ["a", "b"].map(|topic| mode_of(world.relay(), topic) == Mode::Blocked)
-}
-
-#[test]
-fn who_holds_up_a_transaction_that_does_not_end_is_named() {
-    let fault = Finding::Fault("1 of 3 in sync".into());
-    for (silent, answer, blocked) in [
-        // One owes an ack: it is that one, whatever can be seen of the other.
-        (&["a"][..], &fault, [true, false]),
-        (&["a"], &Finding::Sound, [true, false]),
-        (&["a", "b"], &fault, [true, true]),
-    ] {
-        let mut world = scene(1);
-        world.kafka(|kafka| kafka.silent.extend(silent.iter().copied()));
-        world.accept(30);
-        world.until("it is under way", |relay| in_flight(relay) == 30);
-        for _ in 0..20 {
-            world.passes();
-        }
-        assert_eq!(asked_twice(&mut world, answer), blocked, "{silent:?}");
-        world.kafka(|kafka| kafka.silent.clear());
-        world.finish();
-        assert_eq!(
-            ["a", "b"].map(|t| mode_of(world.relay(), t)),
-            [Mode::Flowing; 2]
-        );
         world.check();
     }
 }
