@@ -1,6 +1,6 @@
 //! Who is measured: each a process of its own, so that its CPU time is its own.
 
-use crate::{Figures, Shown, bare, generator, median, open_loop};
+use crate::{Figures, Shown, bare, collector, generator, median, open_loop};
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -11,6 +11,8 @@ use support::{
 };
 
 const START: Duration = Duration::from_secs(60);
+/// Who uses less than a twentieth of a core for so long has nothing to do.
+const A_WHILE: Duration = Duration::from_millis(500);
 const SETTLE: Duration = Duration::from_secs(300);
 
 /// A server under load.
@@ -42,8 +44,19 @@ impl Contender {
 
     /// Publishing belongs to the work of whoever answers before it.
     pub(crate) fn settle(&mut self) {
-        if let Server::Relay(relay) = &mut self.server {
-            relay.wait_until_settled(SETTLE);
+        match &mut self.server {
+            Server::Relay(relay) => {
+                relay.wait_until_settled(SETTLE);
+            }
+            Server::Other { process, .. } => {
+                let mut before = process.cpu();
+                wait::until("it to have nothing left", SETTLE, || {
+                    wait::pass(A_WHILE);
+                    let used = process.cpu() - before;
+                    before += used;
+                    (used < A_WHILE / 20).then_some(())
+                });
+            }
         }
     }
 
@@ -68,13 +81,18 @@ impl Contender {
         }
     }
 
-    fn other(name: &'static str, means: &'static str, make: impl FnOnce(&str) -> Command) -> Self {
+    fn other(
+        name: &'static str,
+        means: &'static str,
+        make: impl FnOnce(&str, &Path) -> Command,
+    ) -> Self {
         let (port, dir) = (
             Port::claim(),
             tempfile::tempdir().expect("a temporary directory"),
         );
         let address = port.address();
-        let process = Process::spawn(name, make(&address), &dir.path().join("log"), dir.path());
+        let command = make(&address, dir.path());
+        let process = Process::spawn(name, command, &dir.path().join("log"), dir.path());
         let up = wait::within(START, || std::net::TcpStream::connect(&address).ok());
         assert!(
             up.is_some(),
@@ -108,13 +126,13 @@ pub(crate) fn all(broker: &Broker, topics: &Topics, relay: &str) -> Vec<Contende
         command
     };
     vec![
-        Contender::other("bare hyper", "nothing: it was read", |address| {
+        Contender::other("bare hyper", "nothing: it was read", |address, _| {
             let mut serve = Command::new(std::env::current_exe().expect("the path of this bench"));
             serve.args([bare::WORD, address]);
             serve
         }),
         ours(&bootstrap, topics, relay),
-        Contender::other("FastAPI + aiokafka", "Kafka has it", |address| {
+        Contender::other("FastAPI + aiokafka", "Kafka has it", |address, _| {
             let mut python = Command::new(fastapi());
             let port = address.rsplit(':').next().unwrap_or_default();
             python
@@ -124,10 +142,13 @@ pub(crate) fn all(broker: &Broker, topics: &Topics, relay: &str) -> Vec<Contende
                 .args(["--log-level", "warning", "--no-access-log"]);
             with(python, address)
         }),
-        Contender::other("Fastify + kafkajs", "Kafka has it", |address| {
+        Contender::other("Fastify + kafkajs", "Kafka has it", |address, _| {
             let mut node = Command::new("node");
             node.arg(fastify().join("app.js"));
             with(node, address)
+        }),
+        Contender::other("OpenTelemetry Collector", "fsynced", |address, dir| {
+            collector::command(address, &bootstrap, topic, dir)
         }),
     ]
 }

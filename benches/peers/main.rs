@@ -4,11 +4,12 @@
 //! ./dev bench peers [--seconds 5] [--rounds 3] [--connections 64] [--rate 500] [--relay PATH] [--only NAME ..]
 //! ```
 //!
-//! What a 200 means differs, and is said: only the relay's survives a crash. Peers are fetched once, into `target/kafka/`. With
+//! What a 200 means differs, and is said. Peers are fetched once, into `target/kafka/`. With
 //! `--plot`, the figures replace `docs/img/peers.svg`.
 
 #[path = "../door/bare.rs"]
 mod bare;
+mod collector;
 mod contender;
 #[path = "../door/generator.rs"]
 #[expect(dead_code, reason = "the other bench needs more of it")]

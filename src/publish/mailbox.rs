@@ -73,10 +73,15 @@ pub struct Heard {
 /// What can be seen of a topic from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// All its partitions have a leader, and all replicas are in sync.
+    /// All its partitions have a leader, and as many replicas in sync as it needs.
     Sound,
-    /// They haven't: a text for people.
-    Fault(String),
+    /// They haven't.
+    Fault {
+        /// A text for people.
+        why: String,
+        /// False: replicas are missing, but how many it needs isn't known.
+        is_sure: bool,
+    },
 }
 
 /// Takes what producers have to say. Called on their threads; must not block for long.

@@ -26,6 +26,7 @@ mod ending;
 pub mod exact;
 mod feed;
 pub mod handshake;
+mod health;
 pub mod kafka;
 mod lane;
 pub mod mailbox;

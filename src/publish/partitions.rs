@@ -7,6 +7,7 @@
 use super::{
     access::Clients,
     client_log::ClientLog,
+    health,
     mailbox::{Finding, Heard, Mailbox},
     metrics::Metrics,
     stalls::Asks,
@@ -17,7 +18,6 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     error::KafkaError,
     message::DeliveryResult,
-    metadata::MetadataPartition,
     producer::{BaseProducer, Producer, ProducerContext},
 };
 use std::{
@@ -34,11 +34,9 @@ use std::{
 /// Between two looks, at most: not longer than librdkafka takes to send to new partitions.
 const EVERY: Duration = Duration::from_secs(60);
 /// For one answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Questions that wait. One more is asked again later.
 const QUESTIONS_MAX: usize = 64;
-/// Partitions that an answer names.
-const NAMED_MAX: usize = 5;
 
 /// The watch ends when this is dropped.
 #[derive(Debug)]
@@ -135,7 +133,8 @@ impl Watcher {
     /// False: no broker does.
     fn answer(&self, question: Question) -> bool {
         let client = self.client();
-        let answer = client.and_then(|client| ask(&client, &question.topic));
+        let least = || self.min_in_sync(&question.topic);
+        let answer = client.and_then(|client| health::ask(&client, &question.topic, least));
         let answered = answer.is_some();
         self.tell(question, answer);
         answered
@@ -147,6 +146,13 @@ impl Watcher {
             about: question.about,
             answer,
         });
+    }
+
+    /// `min.insync.replicas` of the topic, if the brokers tell.
+    fn min_in_sync(&self, topic: &str) -> Option<usize> {
+        let context = Asking(Arc::clone(&self.log));
+        let admin = self.clients.config().create_with_context(context).ok()?;
+        health::min_in_sync(&admin, topic)
     }
 
     fn client(&self) -> Option<BaseProducer<Asking>> {
@@ -205,74 +211,6 @@ fn count<C: ProducerContext>(client: &BaseProducer<C>, topic: &str) -> Option<us
     Some(found.partitions().len()).filter(|&count| count > 0)
 }
 
-/// What the brokers say about a topic that takes nothing; none if none answers.
-fn ask<C: ProducerContext>(client: &BaseProducer<C>, topic: &str) -> Option<Finding> {
-    let metadata = client.client().fetch_metadata(Some(topic), PATIENCE).ok()?;
-    let found = metadata.topics().iter().find(|t| t.name() == topic)?;
-    let partitions: Vec<_> = found.partitions().iter().map(Health::of).collect();
-    Some(explain(&partitions).map_or(Finding::Sound, Finding::Fault))
-}
-
-/// How a partition is.
-#[derive(Debug, Clone, Copy)]
-struct Health {
-    number: i32,
-    has_leader: bool,
-    in_sync: usize,
-    replicas: usize,
-}
-
-impl Health {
-    fn of(partition: &MetadataPartition) -> Self {
-        Self {
-            number: partition.id(),
-            has_leader: partition.leader() >= 0,
-            in_sync: partition.isr().len(),
-            replicas: partition.replicas().len(),
-        }
-    }
-}
-
-/// For people: what may be the matter, if that can be seen.
-fn explain(partitions: &[Health]) -> Option<String> {
-    let leaderless = partitions.iter().filter(|p| !p.has_leader);
-    let leaderless = leaderless.map(|p| format!("partition {} has no leader", p.number));
-    let behind = partitions
-        .iter()
-        .filter(|p| p.has_leader && p.in_sync < p.replicas);
-    let behind = behind.map(|p| {
-        let Health {
-            number,
-            in_sync,
-            replicas,
-            ..
-        } = p;
-        format!("partition {number} has {in_sync} of {replicas} replicas in sync")
-    });
-    let unknown = partitions
-        .is_empty()
-        .then(|| "the brokers name none of its partitions".to_owned());
-    let mut faults: Vec<_> = unknown
-        .into_iter()
-        .chain(leaderless)
-        .chain(behind)
-        .collect();
-    if faults.is_empty() {
-        return None;
-    }
-    let more = faults.len().saturating_sub(NAMED_MAX);
-    faults.truncate(NAMED_MAX);
-    let more = if more > 0 {
-        format!(", and {more} more like that")
-    } else {
-        String::new()
-    };
-    Some(format!(
-        "{}{more}; is that fewer than its min.insync.replicas?",
-        faults.join(", ")
-    ))
-}
-
 /// The last known number of partitions of each topic.
 #[derive(Debug, Default)]
 struct Known(BTreeMap<String, usize>);
@@ -308,46 +246,6 @@ mod tests {
         assert_eq!(every(Some("5000")), secs(5));
         assert_eq!(every(Some("1")), secs(1));
         assert_eq!(every(Some("-1")), secs(60));
-    }
-
-    #[test]
-    fn an_answer_names_what_is_wrong_and_is_bounded() {
-        let health = |number, has_leader, in_sync| Health {
-            number,
-            has_leader,
-            in_sync,
-            replicas: 3,
-        };
-        assert_eq!(explain(&[health(0, true, 3)]), None);
-        let text = explain(&[]).unwrap();
-        assert!(text.starts_with("the brokers name none"), "{text}");
-        let text = explain(&[health(0, true, 3), health(1, true, 1), health(2, false, 0)]);
-        let text = text.unwrap();
-        assert!(
-            text.starts_with(
-                "partition 2 has no leader, partition 1 has 1 of 3 replicas in sync; "
-            )
-        );
-        let many: Vec<_> = (0..1000).map(|number| health(number, true, 2)).collect();
-        let text = explain(&many).unwrap();
-        assert!(text.contains(", and 995 more like that; "), "{text}");
-        assert!(text.len() < 400, "{text}");
-    }
-
-    #[test]
-    fn the_brokers_are_asked_and_one_that_is_down_says_nothing() {
-        let cluster = rdkafka::mocking::MockCluster::new(1).unwrap();
-        cluster.create_topic("one", 1, 1).unwrap();
-        let client: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", cluster.bootstrap_servers())
-            .create()
-            .unwrap();
-        assert_eq!(ask(&client, "one"), Some(Finding::Sound));
-        let nowhere: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", "127.0.0.1:1")
-            .create()
-            .unwrap();
-        assert_eq!(ask(&nowhere, "one"), None);
     }
 
     #[test]

@@ -9,8 +9,8 @@
 //! A stalled lane goes on as it was: its producer keeps trying, and one stuck partition of a topic doesn't stop the
 //! others. It ends as soon as the record is settled.
 //!
-//! In exactly-once the first record of every topic stays the first as long as a transaction doesn't end. Only a topic that owes
-//! an ack, and has partitions without a leader or with replicas missing, is called blocked there.
+//! In exactly-once the first record of every topic stays the first as long as a transaction doesn't end. Only a topic of which
+//! can be seen why it takes nothing is called blocked there, and only if it owes an ack, or nobody does.
 
 use super::plan::Tick;
 use crate::spool::Seq;

@@ -62,17 +62,17 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let Some(at) = self.lanes.iter().position(|lane| named(&lane.topic)) else {
             return;
         };
-        // In a transaction everybody waits for everybody: to blame is who owes an ack, if it can be seen why.
-        let (exact, owes) = match &self.exact {
-            Some(exact) => (true, exact.owes(at)),
-            None => (false, true),
-        };
+        // In a transaction everybody waits for everybody: to blame is who owes an ack; if nobody does, whose end can't be written.
+        let exact = self.exact.as_ref();
+        let owes = exact.is_none_or(|exact| exact.owes(at));
+        let nobody_owes = !exact.is_some_and(|e| (0..self.lanes.len()).any(|at| e.owes(at)));
+        let is_exact = exact.is_some();
         let Some(lane) = self.lanes.get_mut(at) else {
             return;
         };
         let answer = match heard.answer {
-            Some(Finding::Fault(why)) if owes => Some(why),
-            Some(Finding::Sound) if !exact => Some(UNSEEN.into()),
+            Some(Finding::Fault { why, is_sure }) if owes || (nobody_owes && is_sure) => Some(why),
+            Some(Finding::Sound) if !is_exact => Some(UNSEEN.into()),
             _ => None,
         };
         if lane.stall.heard(now, heard.about, answer) {

@@ -251,7 +251,10 @@ impl Kafka {
         self.heard.push(Heard {
             topic: Arc::clone(topic),
             about,
-            answer: (!self.down).then(|| Finding::Fault("asked".into())),
+            answer: (!self.down).then(|| Finding::Fault {
+                why: "asked".into(),
+                is_sure: true,
+            }),
         });
     }
 

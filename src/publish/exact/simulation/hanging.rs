@@ -33,15 +33,20 @@ fn asked_twice(world: &mut World, answer: &Finding) -> [bool; 2] {
 
 #[test]
 fn who_holds_up_a_transaction_that_does_not_end_is_named_and_nobody_else() {
-    let fault = Finding::Fault("1 of 3 in sync".into());
+    let [maybe, sure] = [false, true].map(|is_sure| Finding::Fault {
+        why: "1 of 3 in sync".into(),
+        is_sure,
+    });
     for (silent, answer, blocked) in [
         // With one of three brokers away each topic has replicas missing: to blame is who owes an ack.
-        (&["a"][..], &fault, [true, false]),
-        (&["a", "b"], &fault, [true, true]),
+        (&["a"][..], &maybe, [true, false]),
+        (&["a"], &sure, [true, false]),
+        (&["a", "b"], &maybe, [true, true]),
         // It may be anything, the coordinator, say.
         (&["a"], &Finding::Sound, [false, false]),
-        // All was taken but the checkpoint.
-        (&["checkpoints"], &fault, [false, false]),
+        // All was taken but the checkpoint, or the transaction's end: whoever can't take that.
+        (&["checkpoints"], &maybe, [false, false]),
+        (&["checkpoints"], &sure, [true, true]),
     ] {
         let mut world = scene(1);
         world.accept(3);
