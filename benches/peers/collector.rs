@@ -30,6 +30,7 @@ receivers:
   webhookevent:
     endpoint: {address}
     path: /callbacks/tencent
+    keep_alives_enabled: true
     read_timeout: 10s
     write_timeout: 10s
 exporters:
