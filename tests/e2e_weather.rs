@@ -13,7 +13,8 @@ use support::{
     cluster::Cluster,
     dice::{self, Dice},
     load::{Load, Plan},
-    oracle, reader,
+    oracle::{self, Findings},
+    reader::{self, Message},
     relay::Relay,
     topics::Topics,
     wait,
@@ -71,16 +72,8 @@ fn three_brokers_in_all_weathers_lose_and_reorder_nothing() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut world = World::new(Topics::named(), "at-least-once");
     world.weathers();
-    refused(&world.cluster, &world.topics, &world.relay, &world.load);
-    let (cluster, topics) = (&world.cluster, &world.topics);
-    let journal = world.load.stop();
-    let flow = world.relay.wait_until_settled(DEADLINE);
-    let messages = reader::read(&cluster.bootstrap(), &[topics.of("recording")]);
-    let findings = oracle::check(&journal, &messages).unwrap_or_else(|faults| panic!("{faults}"));
-    eprintln!(
-        "{} answered 200; {flow}; in Kafka: {findings:?}",
-        journal.answered()
-    );
+    refused(&world);
+    world.check(|brokers, topics| reader::read(brokers, topics));
 }
 
 #[test]
@@ -89,17 +82,10 @@ fn three_brokers_in_all_weathers_lose_and_double_nothing_exactly_once() {
     let mut world = World::new(Topics::named().and_checkpoint(), "exactly-once");
     world.weathers();
     unmet(&world);
-    let (cluster, topics) = (&world.cluster, &world.topics);
-    let journal = world.load.stop();
-    let flow = world.relay.wait_until_settled(DEADLINE);
-    assert_eq!(world.relay.metrics().count("livebridge_stood_down", &[]), 0);
-    let messages = reader::read_committed(&cluster.bootstrap(), &[topics.of("recording")]);
-    let findings = oracle::check(&journal, &messages).unwrap_or_else(|faults| panic!("{faults}"));
+    let stood_down = world.relay.metrics().count("livebridge_stood_down", &[]);
+    assert_eq!(stood_down, 0);
+    let findings = world.check(|brokers, topics| reader::read_committed(brokers, topics));
     assert_eq!(findings.duplicates, 0, "{findings:?}");
-    eprintln!(
-        "{} answered 200; {flow}; in Kafka: {findings:?}",
-        journal.answered()
-    );
 }
 
 /// Three brokers, a relay and its load.
@@ -147,6 +133,55 @@ impl World {
         }
     }
 
+    /// Of recordings: from now on two replicas of three are too few.
+    fn needs_all_three_and_one_is_killed(&self) -> Instant {
+        let all_three = [("min.insync.replicas", "3")];
+        let recording = self.topics.of("recording");
+        self.cluster.admin().set_topic(recording, &all_three);
+        self.cluster.one(2).0.kill();
+        Instant::now()
+    }
+
+    fn is_whole_again(&self) {
+        self.cluster.one(2).0.start();
+        catches_up(&self.relay, &self.load);
+        wait::until("the topic to flow", DEADLINE, || {
+            (self.blocked() == 0).then_some(())
+        });
+    }
+
+    /// Whether recordings are.
+    fn blocked(&self) -> i64 {
+        let label = format!("topic=\"{}\"", self.topics.of("recording"));
+        let metrics = self.relay.metrics();
+        metrics.count("livebridge_topic_blocked", &[&label])
+    }
+
+    /// What the status says of it.
+    fn why_blocked(&self) -> String {
+        // It is renewed a few times a second.
+        let why = wait::until("the status to say so", DEADLINE, || {
+            let (state, why) = self.relay.lane(self.topics.of("recording"));
+            (state == "blocked").then_some(why)
+        });
+        assert!(why.contains("2 of 3 replicas in sync"), "{why}");
+        why
+    }
+
+    /// Nothing is missing, and all is in order.
+    fn check(mut self, read: fn(&str, &[&str]) -> Vec<Message>) -> Findings {
+        let journal = self.load.stop();
+        let flow = self.relay.wait_until_settled(DEADLINE);
+        let messages = read(&self.cluster.bootstrap(), &[self.topics.of("recording")]);
+        let found = oracle::check(&journal, &messages);
+        let findings = found.unwrap_or_else(|faults| panic!("{faults}"));
+        eprintln!(
+            "{} answered 200; {flow}; in Kafka: {findings:?}",
+            journal.answered()
+        );
+        findings
+    }
+
     /// All of them, in another order each time.
     fn weathers(&mut self) {
         for _ in 0..dice::rounds(ROUNDS) {
@@ -171,33 +206,14 @@ impl World {
 /// `min.insync.replicas` unmet for long: Kafka itself can't end a transaction in which the topic has a part, so that all wait; the
 /// topic is named, nothing is lost or doubled, and it resumes by itself.
 fn unmet(world: &World) {
-    let recording = world.topics.of("recording");
-    let (last, _) = world.cluster.one(2);
-    let all_three = [("min.insync.replicas", "3")];
-    world.cluster.admin().set_topic(recording, &all_three);
-    last.kill();
-    let since = Instant::now();
-    let label = format!("topic=\"{recording}\"");
-    let blocked = || {
-        let metrics = world.relay.metrics();
-        metrics.count("livebridge_topic_blocked", &[&label])
-    };
+    let since = world.needs_all_three_and_one_is_killed();
     wait::until("the topic to be called blocked", DEADLINE, || {
-        (blocked() == 1).then_some(())
+        (world.blocked() == 1).then_some(())
     });
-    // The status is renewed a few times a second.
-    let why = wait::until("the status to say so", DEADLINE, || {
-        let (state, why) = world.relay.lane(recording);
-        (state == "blocked").then_some(why)
-    });
-    assert!(why.contains("2 of 3 replicas in sync"), "{why}");
+    let why = world.why_blocked();
     eprintln!("unmet: blocked after {:?}; {why}", since.elapsed());
     world.load.wait_for_more(50, DEADLINE);
-    last.start();
-    catches_up(&world.relay, &world.load);
-    wait::until("the topic to flow", DEADLINE, || {
-        (blocked() == 0).then_some(())
-    });
+    world.is_whole_again();
 }
 
 fn shuffled(dice: &mut Dice) -> [Weather; 6] {
@@ -262,18 +278,10 @@ fn catches_up(relay: &Relay, load: &Load) {
 }
 
 /// `min.insync.replicas` unmet for long: that topic waits, and is named; the others go on; it resumes by itself.
-fn refused(cluster: &Cluster, topics: &Topics, relay: &Relay, load: &Load) {
-    let (recording, stream) = (topics.of("recording"), topics.of("stream"));
-    let all_three = [("min.insync.replicas", "3")];
-    let (last, _) = cluster.one(2);
-    cluster.admin().set_topic(recording, &all_three);
-    last.kill();
-    let since = Instant::now();
-    let label = format!("topic=\"{recording}\"");
-    let blocked = || {
-        let metrics = relay.metrics();
-        metrics.count("livebridge_topic_blocked", &[&label])
-    };
+fn refused(world: &World) {
+    let (recording, stream) = (world.topics.of("recording"), world.topics.of("stream"));
+    let relay = &world.relay;
+    let since = world.needs_all_three_and_one_is_killed();
     let published = |topic: &str| {
         let label = format!("topic=\"{topic}\"");
         let metrics = relay.metrics();
@@ -292,27 +300,18 @@ fn refused(cluster: &Cluster, topics: &Topics, relay: &Relay, load: &Load) {
         if posted - since > LEADERS_MOVED {
             longest = longest.max(posted.elapsed());
         }
-        (blocked() == 1).then_some(())
+        (world.blocked() == 1).then_some(())
     });
-    // The status is renewed a few times a second.
-    let why = wait::until("the status to say so", DEADLINE, || {
-        let (state, why) = relay.lane(recording);
-        (state == "blocked").then_some(why)
-    });
+    let why = world.why_blocked();
     assert_eq!(relay.lane(stream).0, "flowing");
     assert!(longest < DEADLINE / 10, "held up for {longest:?}");
-    assert!(why.contains("2 of 3 replicas in sync"), "{why}");
     eprintln!(
         "refused: blocked after {:?}; {others} of another topic, the slowest after {longest:?}; {why}",
         since.elapsed()
     );
     let stood_at = published(recording);
-    load.wait_for_more(50, DEADLINE);
+    world.load.wait_for_more(50, DEADLINE);
     assert_eq!(published(recording), stood_at, "it takes nothing");
-    last.start();
-    catches_up(relay, load);
-    wait::until("the topic to flow", DEADLINE, || {
-        (blocked() == 0).then_some(())
-    });
+    world.is_whole_again();
     assert!(relay.log().contains("the topic takes nothing"));
 }

@@ -227,6 +227,9 @@ mod tests {
         place.hold(held);
         while place.read_ahead(&|_| true, Seq(6)).unwrap().is_some() {}
         assert_eq!(place.passed(), Seq(1));
+        let again = place.next(&recording, Seq(9)).unwrap().unwrap();
+        place.hold(again);
+        assert_eq!(place.passed(), Seq(1), "before all that was read");
         assert_eq!(numbers(&mut place, &recording, 9), [2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(place.passed(), Seq(9));
     }

@@ -1,4 +1,5 @@
-//! What is made ready while a transaction ends: nothing can be sent then, for a fifth of the time of a drain, but what goes into the next one can be read and made into messages.
+//! What is made ready while a transaction ends: nothing can be sent then, for a fifth of the time of a drain, but what goes into
+//! the next one can be read and made into messages.
 
 use super::Exact;
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     },
     spool::{Next, Outlet},
 };
+
 /// Records at a time, so that the reports that the end waits for aren't kept waiting.
 const AT_ONCE: usize = 64;
 

@@ -13,6 +13,18 @@ use crate::{
 };
 use std::time::Duration;
 
+/// 30 records are under way, and nothing is heard any more of what is sent to these topics.
+fn silenced(topics: &[&'static str]) -> World {
+    let mut world = scene(1);
+    world.accept(3);
+    world.committed("b", 1);
+    world.until("all is committed", |relay| in_flight(relay) == 0);
+    world.kafka(|kafka| kafka.silent.extend(topics.iter().copied()));
+    world.accept(30);
+    world.until("it is under way", |relay| in_flight(relay) == 30);
+    world
+}
+
 /// Half a minute later, in which the brokers were asked twice, and said this of both topics.
 fn asked_twice(world: &mut World, answer: &Finding) -> [bool; 2] {
     for wait in [20, 10, 1] {
@@ -48,13 +60,7 @@ fn who_holds_up_a_transaction_that_does_not_end_is_named_and_nobody_else() {
         (&["checkpoints"], &maybe, [false, false]),
         (&["checkpoints"], &sure, [true, true]),
     ] {
-        let mut world = scene(1);
-        world.accept(3);
-        world.committed("b", 1);
-        world.until("all is committed", |relay| in_flight(relay) == 0);
-        world.kafka(|kafka| kafka.silent.extend(silent.iter().copied()));
-        world.accept(30);
-        world.until("it is under way", |relay| in_flight(relay) == 30);
+        let mut world = silenced(silent);
         for _ in 0..20 {
             world.passes();
         }
@@ -69,12 +75,7 @@ fn who_holds_up_a_transaction_that_does_not_end_is_named_and_nobody_else() {
 
 #[test]
 fn that_a_transaction_does_not_end_is_told_until_it_does() {
-    let mut world = scene(1);
-    world.accept(3);
-    world.committed("b", 1);
-    world.kafka(|kafka| kafka.silent.extend(["checkpoints"]));
-    world.accept(30);
-    world.until("it is under way", |relay| in_flight(relay) == 30);
+    let mut world = silenced(&["checkpoints"]);
     let told = |relay: &Relay| {
         let status = relay.publisher.status();
         let error = status.kafka.last_error.unwrap_or_default();
