@@ -8,7 +8,7 @@ mod structured;
 
 use crate::{
     callback::{
-        event::{Event, Untypable, stream_key},
+        event::{Event, Transcript, Untypable, stream_key},
         json::{Document, Malformed},
         names::{EventName, Family},
     },
@@ -33,9 +33,6 @@ pub const DETAIL: &str = "livebridge-detail";
 pub const TOPIC: &str = "livebridge-topic";
 /// On a quarantine copy whose value was cut: how many bytes the whole had.
 pub const TRUNCATED: &str = "livebridge-truncated";
-
-/// What an event may take beyond its callback.
-const ROOM: usize = 64;
 
 /// The name and value of a header.
 pub type Header = (&'static str, Bytes);
@@ -131,23 +128,11 @@ impl Rendering {
 
     fn render(&self, record: &Record, topic: &Arc<str>) -> Result<Message, Fault> {
         let document = Document::parse(&record.envelope.body)?;
-        let mut event = Event::parse(&document)?;
+        let Transcript { name, time, json } = self.transcript(&document)?;
         let key = stream_key(&document);
-        let headers = headers::of(
-            record,
-            &document,
-            event.name(),
-            event.time(),
-            key.as_deref(),
-        );
+        let headers = headers::of(record, &document, name, time, key.as_deref());
         let payload = match self.payload {
-            Payload::Typed => {
-                event.redact(&self.redact);
-                // About as much as came, and no copies while it grows.
-                let mut payload = Vec::with_capacity(record.envelope.body.len() + ROOM);
-                serde_json::to_writer(&mut payload, &event)?;
-                payload
-            }
+            Payload::Typed => json,
             Payload::Raw => blanked(&document, &[]),
         };
         let (headers, payload) = match self.cloudevents {
@@ -160,6 +145,18 @@ impl Rendering {
             headers,
             payload,
         })
+    }
+
+    /// The event, typed and written.
+    fn transcript(&self, document: &Document<'_>) -> Result<Transcript, Fault> {
+        if let Some(transcript) = Event::transcribe(document, &self.redact) {
+            return Ok(transcript);
+        }
+        let mut event = Event::parse(document)?;
+        let (name, time) = (event.name(), event.time());
+        event.redact(&self.redact);
+        let json = serde_json::to_vec(&event)?;
+        Ok(Transcript { name, time, json })
     }
 
     /// The copy of a quarantined record for `topics.quarantine`: the body as received, with `sign` and what `redact` names

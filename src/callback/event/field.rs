@@ -12,6 +12,11 @@ pub(super) trait Field: Sized {
     /// The value, from its JSON text (checked, and never `null`).
     fn read(value: &str) -> Result<Self, Untypable>;
 
+    /// Whether this text, read and written again, is sure to be this very text: then it needs no reading. False says nothing.
+    fn is_as_written(_value: &str) -> bool {
+        false
+    }
+
     /// The value as JSON.
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
 
@@ -38,6 +43,11 @@ pub(super) trait Reader<T> {
     /// Whether a value that isn't a `T` after this is a fault, so that consumers can rely on the type.
     const SURE: bool = true;
 
+    /// As in [`Field::is_as_written`].
+    fn is_as_written(_value: &str) -> bool {
+        false
+    }
+
     /// As in [`Field::read`]; none if the value shall be kept as it is, among the undocumented fields.
     fn read(value: &str) -> Result<Option<T>, Untypable>;
 }
@@ -46,6 +56,10 @@ pub(super) trait Reader<T> {
 pub(super) struct Plain;
 
 impl<T: Field> Reader<T> for Plain {
+    fn is_as_written(value: &str) -> bool {
+        T::is_as_written(value)
+    }
+
     fn read(value: &str) -> Result<Option<T>, Untypable> {
         T::read(value).map(Some)
     }
@@ -55,6 +69,10 @@ impl<T: Field> Reader<T> for Plain {
 pub(super) struct Id;
 
 impl Reader<String> for Id {
+    fn is_as_written(value: &str) -> bool {
+        String::is_as_written(value)
+    }
+
     fn read(value: &str) -> Result<Option<String>, Untypable> {
         match json::kind(value) {
             Kind::Number => Ok(Some(value.into())),
@@ -82,6 +100,10 @@ pub(super) struct Seen;
 impl<T: Field> Reader<T> for Seen {
     const SURE: bool = false;
 
+    fn is_as_written(value: &str) -> bool {
+        T::is_as_written(value)
+    }
+
     fn read(value: &str) -> Result<Option<T>, Untypable> {
         let same = |read: &T| {
             let written = serde_json::to_string(&Written(read)).unwrap_or_default();
@@ -108,6 +130,10 @@ fn decimal(value: &str) -> Option<std::borrow::Cow<'_, str>> {
 macro_rules! integers {
     ($($type:ty: $expected:literal,)*) => {$(
         impl Field for $type {
+            fn is_as_written(value: &str) -> bool {
+                is_short_natural(value)
+            }
+
             fn read(value: &str) -> Result<Self, Untypable> {
                 decimal(value)
                     .filter(|text| is_decimal(text))
@@ -133,8 +159,22 @@ fn is_decimal(text: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// A number from 0 on, without a fraction, that every type of number holds exactly.
+fn is_short_natural(value: &str) -> bool {
+    const EXACT: usize = 15;
+    match value.as_bytes() {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.len() < EXACT && rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
 /// Whole numbers are written without a fraction, as they came.
 impl Field for f64 {
+    fn is_as_written(value: &str) -> bool {
+        is_short_natural(value)
+    }
+
     fn read(value: &str) -> Result<Self, Untypable> {
         decimal(value)
             .filter(|text| json::kind(text) == Kind::Number && json::check(text).is_ok())
@@ -155,6 +195,10 @@ impl Field for f64 {
 
 /// `"true"` and `"false"` too: the sender writes one of its flags as a string.
 impl Field for bool {
+    fn is_as_written(value: &str) -> bool {
+        matches!(value, "true" | "false")
+    }
+
     fn read(value: &str) -> Result<Self, Untypable> {
         match value {
             "true" | "\"true\"" => Ok(true),
@@ -169,6 +213,11 @@ impl Field for bool {
 }
 
 impl Field for String {
+    /// A string without escapes: it has no character that JSON needs to escape.
+    fn is_as_written(value: &str) -> bool {
+        json::kind(value) == Kind::String && !value.as_bytes().contains(&b'\\')
+    }
+
     fn read(value: &str) -> Result<Self, Untypable> {
         json::string(value)
             .map(std::borrow::Cow::into_owned)

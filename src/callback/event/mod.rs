@@ -38,6 +38,7 @@ mod screenshot;
 mod stream;
 mod structured;
 mod time;
+mod transcript;
 mod untypable;
 
 pub use asyncapi::asyncapi;
@@ -58,6 +59,7 @@ pub use screenshot::*;
 pub use stream::*;
 pub use structured::structured_schema;
 pub use time::EventTime;
+pub(crate) use transcript::Transcript;
 pub use untypable::Untypable;
 
 use super::{
@@ -142,6 +144,26 @@ macro_rules! events {
                     EventName::Unknown => Unknown::parse(number, document)
                         .map(|event| Self::Unknown(Box::new(event))),
                 }
+            }
+
+            /// What [`Self::parse`], [`Self::redact`] and serde together make of a callback, without them: most values are
+            /// written as they came. None where it takes them to say what comes out, or that nothing does.
+            pub(crate) fn transcribe(document: &Document<'_>, redact: &[String]) -> Option<Transcript> {
+                let number = event_type(document).ok()?;
+                let timed = document.members().iter();
+                let timed = timed.filter(|member| time::FIELDS.contains(&&*member.name));
+                let (name, time) = match EventName::from_event_type(number) {
+                    $(EventName::$kind => {
+                        let event = $kind::from_members(timed).ok()?;
+                        (EventName::$kind, Self::$kind(Box::new(event)).time())
+                    })*
+                    EventName::Unknown => return None,
+                };
+                let json = match name {
+                    $(EventName::$kind => transcript::json::<$kind>(number, document, redact),)*
+                    EventName::Unknown => None,
+                };
+                Some(Transcript { name, time, json: json? })
             }
 
             /// What kind of event it is.

@@ -6,6 +6,7 @@
 use super::{
     field::{Field, Reader},
     raw::Raw,
+    transcript::Copier,
     untypable::Untypable,
 };
 use crate::callback::{json::Document, json::Member, names::EventName};
@@ -24,6 +25,12 @@ pub(super) trait Object: Sized + Default {
     /// Takes one member: into its documented field, or among the others.
     fn take(&mut self, member: &Member<'_>) -> Result<(), Untypable>;
 
+    /// How many documented fields there are.
+    const FIELDS: usize;
+
+    /// Where the documented field of this name stands among the others, from 0, and what copies its value.
+    fn copier(name: &str) -> Option<(usize, Copier)>;
+
     /// Writes all fields but `event_type`.
     fn put<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error>;
 
@@ -38,7 +45,9 @@ pub(super) trait Object: Sized + Default {
 
     /// Reads all members. Of a whole event, `event_type` is left to the type, and `t` and `sign` are left out: they
     /// are part of the delivery, not of the event.
-    fn from_members(members: &[Member<'_>]) -> Result<Self, Untypable> {
+    fn from_members<'m>(
+        members: impl IntoIterator<Item = &'m Member<'m>>,
+    ) -> Result<Self, Untypable> {
         let mut object = Self::default();
         for member in members {
             let ours = Self::EVENT.is_some() && is_delivery(&member.name);
@@ -177,6 +186,20 @@ macro_rules! object {
                     _ => {}
                 }
                 self.other.push(name, value)
+            }
+
+            const FIELDS: usize = [$(stringify!($field)),*].len();
+
+            fn copier(name: &str) -> Option<(usize, $crate::callback::event::transcript::Copier)> {
+                use $crate::callback::event::{object, transcript};
+                let mut at = 0;
+                $(if name == object::json_name!($field $($json)?) {
+                    return Some((at, transcript::copy::<$type, object::reader!($($kind)?)>));
+                }
+                at += 1;)*
+                // What a name would have that comes after all.
+                let _ = at;
+                None
             }
 
             fn put<M: serde::ser::SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {

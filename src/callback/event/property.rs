@@ -134,4 +134,58 @@ proptest! {
             prop_assert!(text.contains(&member), "{member} in {text}");
         }
     }
+
+    /// Without the types in between the same comes out as with them, whatever is redacted, or nothing.
+    #[test]
+    fn a_transcript_says_what_the_types_say(
+        (name, members) in callback(),
+        field in any::<prop::sample::Index>(),
+        query in "(txSecret=a&?|b=c&?|%3D|\\\\u0026){0,4}",
+        layout in prop::sample::select(vec!["", " ", "\n\t"]),
+    ) {
+        let mut members = members;
+        if members.contains_key("stream_param") {
+            members.insert("stream_param".into(), format!("\"{query}\""));
+        }
+        let body = spread(&object(&members), layout);
+        let document = Document::parse(body.as_bytes()).unwrap();
+        let secret = "txSecret".to_owned();
+        let fields = documented(name);
+        for redact in [vec![], vec![secret.clone()], vec![secret, field.get(&fields).clone()]] {
+            let Some(found) = Event::transcribe(&document, &redact) else { continue };
+            let mut event = Event::parse(&document).unwrap();
+            let time = event.time();
+            event.redact(&redact);
+            prop_assert_eq!(String::from_utf8(found.json).unwrap(), serde_json::to_string(&event).unwrap());
+            prop_assert_eq!((found.name, found.time), (event.name(), time));
+        }
+    }
+}
+
+/// The same JSON with white space behind each comma and colon.
+fn spread(text: &str, space: &str) -> String {
+    let (mut quoted, mut escaped) = (false, false);
+    let mut spread = String::new();
+    for c in text.chars() {
+        spread.push(c);
+        if !quoted && matches!(c, ',' | ':') {
+            spread += space;
+        }
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+    }
+    spread
+}
+
+/// What is documented doesn't take the long way.
+#[test]
+fn every_known_event_as_documented_has_a_transcript() {
+    for &name in EventName::ALL
+        .iter()
+        .filter(|&&name| name != EventName::Unknown)
+    {
+        let document = Document::parse(sample(name).as_bytes()).unwrap();
+        let transcript = Event::transcribe(&document, &["txSecret".into()]);
+        assert!(transcript.is_some(), "{name}");
+    }
 }

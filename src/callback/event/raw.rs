@@ -37,6 +37,12 @@ impl PartialEq for Raw {
 }
 
 impl Field for Raw {
+    fn is_as_written(value: &str) -> bool {
+        !value
+            .bytes()
+            .any(|b| matches!(b, b' ' | b'\n' | b'\r' | b'\t'))
+    }
+
     fn read(value: &str) -> Result<Self, Untypable> {
         // Without line breaks a Kafka value is one line, whatever the sender's layout was.
         RawValue::from_string(compact(value))

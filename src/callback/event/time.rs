@@ -10,6 +10,18 @@ use std::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventTime(Duration);
 
+/// The fields in which it is said, by their names in JSON.
+pub(super) const FIELDS: [&str; 8] = [
+    "event_time",
+    "end_time",
+    "end_time_usec",
+    "create_time",
+    "sendTime",
+    "data_time",
+    "timestamp",
+    "msg",
+];
+
 const END_OF_9999: Duration = Duration::from_secs(253_402_300_800);
 
 impl EventTime {

@@ -1,12 +1,16 @@
 //! What an escaped string says. Only for strings that the scanner has passed.
 
+use super::plain::plain;
+
 /// The inside of a string that was passed without a fault, with its escapes resolved.
 pub(super) fn unescape(inside: &str) -> String {
     let mut out = String::with_capacity(inside.len());
     let mut rest = inside;
-    while let Some((plain, escape)) = rest.split_once('\\') {
-        out.push_str(plain);
-        let (said, after) = resolve(escape);
+    // Quotes and control characters can't stand there: it is a backslash that is found.
+    while let Some((said, escape)) = plain(rest.as_bytes()).and_then(|at| rest.split_at_checked(at))
+    {
+        out.push_str(said);
+        let (said, after) = resolve(escape.get(1..).unwrap_or_default());
         out.push(said);
         rest = after;
     }
