@@ -10,28 +10,52 @@ use std::{borrow::Cow, ops::Range};
 /// The canonical form. Never longer than the text that came.
 #[must_use]
 pub fn canonical(document: &Document<'_>) -> Vec<u8> {
-    let mut members: Vec<(u64, &Member<'_>)> = document
+    let signed = document
         .members()
         .iter()
-        .filter(|member| member.name != "sign" && member.name != "t")
-        .map(|member| (prefix(&member.name), member))
-        .collect();
+        .filter(|member| member.name != "sign" && member.name != "t");
+    let mut members = Vec::with_capacity(document.members().len());
+    members.extend(signed.map(|member| (prefix(&member.name), member)));
     members.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.name.cmp(&other.name)));
     let mut out = Vec::with_capacity(document.text().len());
     out.push(b'{');
     for (_, member) in members {
-        string(&mut out, &member.name);
+        name(&mut out, member);
         out.push(b':');
-        let before = out.len();
-        if value(&mut out, &mut Scanner::new(member.value)).is_err() {
-            // A document was checked when it was made, so this is never reached; the text itself is still an identity.
-            out.truncate(before);
+        if is_canonical(member.value) {
             out.extend_from_slice(member.value.as_bytes());
+        } else {
+            rewritten(&mut out, member.value);
         }
         out.push(b',');
     }
     close(&mut out, b'}');
     out
+}
+
+fn name(out: &mut Vec<u8>, member: &Member<'_>) {
+    match &member.name {
+        Cow::Borrowed(plain) => quote(out, plain),
+        Cow::Owned(said) => string(out, said),
+    }
+}
+
+/// Whether a value is sure to be written as it came: a number, a word, or a string without escapes. Most are.
+fn is_canonical(value: &str) -> bool {
+    match value.as_bytes() {
+        [b'{' | b'[', ..] => false,
+        [b'"', inside @ ..] => !inside.contains(&b'\\'),
+        _ => true,
+    }
+}
+
+fn rewritten(out: &mut Vec<u8>, text: &str) {
+    let before = out.len();
+    if value(out, &mut Scanner::new(text)).is_err() {
+        // A document was checked when it was made, so this is never reached; the text itself is still an identity.
+        out.truncate(before);
+        out.extend_from_slice(text.as_bytes());
+    }
 }
 
 /// One value. Recursion is bounded by the depth that [`Document::parse`] lets through.
