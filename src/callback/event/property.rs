@@ -172,9 +172,10 @@ fn spread(text: &str, space: &str) -> String {
 }
 
 /// Values at the borders of what is written as it came.
-const BORDERS: [&str; 22] = [
+const BORDERS: [&str; 23] = [
     "null",
     "true",
+    "\"true\"",
     "0",
     "-0",
     "-1",
