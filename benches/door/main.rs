@@ -4,10 +4,12 @@
 //! Absolute figures belong to the machine; the ratios are what to compare from release to release.
 //!
 //! ```text
-//! cargo bench --bench door [-- [capacity] [latency] [backlog] [linear] [steady] [--seconds 5] [--rounds 3] [--set key=value ..] [--against PATH]]
+//! cargo bench --bench door [-- [capacity] [latency] [backlog] [linear] [steady] [--seconds 5] [--rounds 3] [--set key=value ..]
+//!     [--against PATH] [--gather 25] [--delivery at-least-once]]
 //! ```
 //!
-//! `steady` runs only when it is named, for `--minutes 20`.
+//! `steady` runs only when it is named, for `--minutes 20`. The last three are for `backlog`: another build to drain with in turns, the
+//! seconds for which callbacks gather, and one way of delivery instead of both.
 
 mod bare;
 mod generator;
@@ -29,8 +31,8 @@ const CONNECTIONS: [usize; 2] = [64, 256];
 const RATE: u32 = 2000;
 /// Messages for the producer alone.
 const MESSAGES: u64 = 600_000;
-/// For how long callbacks come while Kafka is away.
-const BACKLOG: Duration = Duration::from_secs(25);
+/// For how many seconds callbacks come while Kafka is away.
+const GATHER: u64 = 25;
 const SETTLE: Duration = Duration::from_secs(300);
 
 fn main() {
@@ -80,6 +82,9 @@ struct Bench {
     against: Option<String>,
     bare: Bare,
     time: Duration,
+    /// For how long callbacks gather while Kafka is away.
+    gather: Duration,
+    deliveries: Vec<String>,
     rounds: usize,
     minutes: u64,
 }
@@ -100,8 +105,11 @@ impl Bench {
             .map(|setting| setting.split_once('=').expect("--set key=value"))
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        let against = arguments.iter().position(|a| a == "--against");
-        let against = against.map(|at| arguments.get(at + 1).expect("--against PATH").clone());
+        let named = |name: &str| {
+            let at = arguments.iter().position(|a| a == name)?;
+            Some(arguments.get(at + 1).expect("its value").clone())
+        };
+        let both = || ["at-least-once", "exactly-once"].map(str::to_owned).into();
         let mut relay = made(BINARY, &broker, &topics, &settings);
         relay.start();
         println!("memory at rest: {} MiB", relay.memory() >> 20);
@@ -110,9 +118,11 @@ impl Bench {
             topics,
             relay,
             settings,
-            against,
+            against: named("--against"),
             bare: Bare::start(),
             time: Duration::from_secs(number("--seconds", 5)),
+            gather: Duration::from_secs(number("--gather", GATHER)),
+            deliveries: named("--delivery").map_or_else(both, |delivery| vec![delivery]),
             rounds: usize::try_from(number("--rounds", 3)).unwrap_or(3),
             minutes: number("--minutes", 20),
         }
@@ -209,7 +219,7 @@ impl Bench {
             for (name, relay, rates) in &mut contenders {
                 relay.start();
                 println!("  {name}:");
-                let rate = gather_and_drain(&self.broker, relay);
+                let rate = gather_and_drain(&self.broker, relay, self.gather);
                 rates.extend((round > 0).then_some(rate));
                 relay.kill();
             }
@@ -233,7 +243,7 @@ impl Bench {
             ("against", self.against.as_deref()),
         ] {
             let Some(binary) = binary else { continue };
-            for delivery in ["at-least-once", "exactly-once"] {
+            for delivery in &self.deliveries {
                 let relay = made(binary, &self.broker, &topics, &self.settings);
                 let relay = relay.set("delivery", &format!("\"{delivery}\""));
                 contenders.push((format!("{whose}, {delivery}"), relay, Vec::new()));
@@ -252,9 +262,9 @@ fn made(binary: &str, broker: &Broker, topics: &Topics, settings: &[(String, Str
 }
 
 /// Callbacks gather while the broker is away; from the relay's start after a kill -9 to the last ack, a second.
-fn gather_and_drain(broker: &Broker, relay: &mut Relay) -> f64 {
+fn gather_and_drain(broker: &Broker, relay: &mut Relay, gather: Duration) -> f64 {
     broker.freeze();
-    generator::run(&relay.address(), CONNECTIONS[0], BACKLOG);
+    generator::run(&relay.address(), CONNECTIONS[0], gather);
     let pending = relay.metrics().flow().pending;
     let memory = relay.memory() >> 20;
     relay.kill();
