@@ -195,10 +195,6 @@ impl Field for f64 {
 
 /// `"true"` and `"false"` too: the sender writes one of its flags as a string.
 impl Field for bool {
-    fn is_as_written(value: &str) -> bool {
-        matches!(value, "true" | "false")
-    }
-
     fn read(value: &str) -> Result<Self, Untypable> {
         match value {
             "true" | "\"true\"" => Ok(true),
