@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! cargo bench --bench door [-- [capacity] [latency] [backlog] [linear] [steady] [--seconds 5] [--rounds 3] [--set key=value ..]
-//!     [--against PATH] [--gather 25] [--delivery at-least-once]]
+//!     [--against PATH] [--gather 25] [--delivery at-least-once|exactly-once]]
 //! ```
 //!
 //! `steady` runs only when it is named, for `--minutes 20`. The last three are for `backlog`: another build to drain with in turns, the
@@ -93,9 +93,11 @@ impl Bench {
     fn new(arguments: &[String]) -> Self {
         let number = |name: &str, default| {
             let mut rest = arguments.iter().skip_while(|a| *a != name).skip(1);
-            rest.next()
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(default)
+            let value = rest.next();
+            let fault = |value| panic!("{name} takes a number, not {value}");
+            value.map_or(default, |value| {
+                value.parse().unwrap_or_else(|_| fault(value))
+            })
         };
         let broker = Broker::for_load();
         let topics = Topics::create(&broker, 6);
@@ -105,11 +107,24 @@ impl Bench {
             .map(|setting| setting.split_once('=').expect("--set key=value"))
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        let named = |name: &str| {
+        let text = |name: &str| {
             let at = arguments.iter().position(|a| a == name)?;
-            Some(arguments.get(at + 1).expect("its value").clone())
+            let value = arguments.get(at + 1).filter(|v| !v.starts_with("--"));
+            Some(
+                value
+                    .unwrap_or_else(|| panic!("{name} needs a value"))
+                    .clone(),
+            )
         };
-        let both = || ["at-least-once", "exactly-once"].map(str::to_owned).into();
+        let delivery = text("--delivery");
+        assert!(
+            delivery
+                .as_ref()
+                .is_none_or(|delivery| both().contains(delivery)),
+            "--delivery is at-least-once or exactly-once"
+        );
+        let gather = number("--gather", GATHER);
+        assert!(gather > 0, "--gather takes seconds, 1 or more");
         let mut relay = made(BINARY, &broker, &topics, &settings);
         relay.start();
         println!("memory at rest: {} MiB", relay.memory() >> 20);
@@ -118,11 +133,11 @@ impl Bench {
             topics,
             relay,
             settings,
-            against: named("--against"),
+            against: text("--against"),
             bare: Bare::start(),
             time: Duration::from_secs(number("--seconds", 5)),
-            gather: Duration::from_secs(number("--gather", GATHER)),
-            deliveries: named("--delivery").map_or_else(both, |delivery| vec![delivery]),
+            gather: Duration::from_secs(gather),
+            deliveries: delivery.map_or_else(both, |delivery| vec![delivery]),
             rounds: usize::try_from(number("--rounds", 3)).unwrap_or(3),
             minutes: number("--minutes", 20),
         }
@@ -234,7 +249,7 @@ impl Bench {
         }
     }
 
-    /// Both ways of delivery, of this relay and of the one that it is compared with.
+    /// The ways of delivery, of this relay and of the one that it is compared with.
     fn contenders(&self) -> Vec<(String, Relay, Vec<f64>)> {
         let topics = self.topics.clone().with_checkpoint(&self.broker);
         let mut contenders = Vec::new();
@@ -251,6 +266,11 @@ impl Bench {
         }
         contenders
     }
+}
+
+/// Both ways of delivery.
+fn both() -> Vec<String> {
+    ["at-least-once", "exactly-once"].map(str::to_owned).into()
 }
 
 fn made(binary: &str, broker: &Broker, topics: &Topics, settings: &[(String, String)]) -> Relay {

@@ -143,13 +143,14 @@ fn close(out: &mut Vec<u8>, bracket: u8) {
     out.push(bracket);
 }
 
-/// A string with the fewest escapes.
+/// A string that needs no escapes.
 fn quote(out: &mut Vec<u8>, plain: &str) {
     out.push(b'"');
     out.extend_from_slice(plain.as_bytes());
     out.push(b'"');
 }
 
+/// A string with the fewest escapes.
 fn string(out: &mut Vec<u8>, said: &str) {
     out.push(b'"');
     let mut rest = said.as_bytes();

@@ -128,13 +128,18 @@ impl Rendering {
 
     fn render(&self, record: &Record, topic: &Arc<str>) -> Result<Message, Fault> {
         let document = Document::parse(&record.envelope.body)?;
-        let Transcript { name, time, json } = self.transcript(&document)?;
+        let (name, time, payload) = match self.payload {
+            Payload::Typed => {
+                let transcript = self.transcript(&document)?;
+                (transcript.name, transcript.time, transcript.json)
+            }
+            Payload::Raw => {
+                let event = Event::parse(&document)?;
+                (event.name(), event.time(), blanked(&document, &[]))
+            }
+        };
         let key = stream_key(&document);
         let headers = headers::of(record, &document, name, time, key.as_deref());
-        let payload = match self.payload {
-            Payload::Typed => json,
-            Payload::Raw => blanked(&document, &[]),
-        };
         let (headers, payload) = match self.cloudevents {
             CloudEvents::Binary => (headers, payload),
             CloudEvents::Structured => structured::of(headers, &payload)?,
@@ -155,7 +160,8 @@ impl Rendering {
         let mut event = Event::parse(document)?;
         let (name, time) = (event.name(), event.time());
         event.redact(&self.redact);
-        let json = serde_json::to_vec(&event)?;
+        let mut json = Transcript::room_for(document);
+        serde_json::to_writer(&mut json, &event)?;
         Ok(Transcript { name, time, json })
     }
 

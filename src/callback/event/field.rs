@@ -161,10 +161,10 @@ fn is_decimal(text: &str) -> bool {
 
 /// A number from 0 on, without a fraction, that every type of number holds exactly.
 fn is_short_natural(value: &str) -> bool {
-    const EXACT: usize = 15;
+    const DIGITS: usize = 15;
     match value.as_bytes() {
         [b'0'] => true,
-        [b'1'..=b'9', rest @ ..] => rest.len() < EXACT && rest.iter().all(u8::is_ascii_digit),
+        [b'1'..=b'9', rest @ ..] => rest.len() < DIGITS && rest.iter().all(u8::is_ascii_digit),
         _ => false,
     }
 }

@@ -197,7 +197,7 @@ macro_rules! object {
                     return Some((at, transcript::copy::<$type, object::reader!($($kind)?)>));
                 }
                 at += 1;)*
-                // What a name would have that comes after all.
+                // Counted once too often, after the last field.
                 let _ = at;
                 None
             }
