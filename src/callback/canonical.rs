@@ -4,18 +4,18 @@
 //! came; strings with the fewest escapes; no white space; top-level `sign` and `t` left out. Ids of stored records hang
 //! on this form: it must never change, only get a successor with another version.
 
-use super::json::{Document, Malformed, Member, plain::plain, prefix, scan::Scanner};
+use super::json::{self, Document, Kind, Malformed, Member, plain::plain, prefix, scan::Scanner};
 use std::{borrow::Cow, ops::Range};
 
 /// The canonical form. Never longer than the text that came.
 #[must_use]
 pub fn canonical(document: &Document<'_>) -> Vec<u8> {
-    let signed = document
+    let kept = document
         .members()
         .iter()
         .filter(|member| member.name != "sign" && member.name != "t");
     let mut members = Vec::with_capacity(document.members().len());
-    members.extend(signed.map(|member| (prefix(&member.name), member)));
+    members.extend(kept.map(|member| (prefix(&member.name), member)));
     members.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.name.cmp(&other.name)));
     let mut out = Vec::with_capacity(document.text().len());
     out.push(b'{');
@@ -42,10 +42,10 @@ fn name(out: &mut Vec<u8>, member: &Member<'_>) {
 
 /// Whether a value is sure to be written as it came: a number, a word, or a string without escapes. Most are.
 fn is_canonical(value: &str) -> bool {
-    match value.as_bytes() {
-        [b'{' | b'[', ..] => false,
-        [b'"', inside @ ..] => !inside.contains(&b'\\'),
-        _ => true,
+    match json::kind(value) {
+        Kind::Object | Kind::Array => false,
+        Kind::String => json::is_plain_string(value),
+        Kind::Null | Kind::Bool | Kind::Number => true,
     }
 }
 

@@ -310,6 +310,12 @@ pub fn string(value: &str) -> Option<Cow<'_, str>> {
     scanner.at_end().then_some(string)
 }
 
+/// Whether a value out of a [`Document`] is a string without escapes: what it says is what stands there.
+#[must_use]
+pub fn is_plain_string(value: &str) -> bool {
+    kind(value) == Kind::String && !value.as_bytes().contains(&b'\\')
+}
+
 /// The text of an integer: a JSON number without fraction and exponent, of any size. None for everything else.
 #[must_use]
 pub fn integer_text(value: &str) -> Option<&str> {

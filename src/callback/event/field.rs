@@ -209,9 +209,9 @@ impl Field for bool {
 }
 
 impl Field for String {
-    /// A string without escapes: it has no character that JSON needs to escape.
+    /// Without escapes it has no character that JSON needs to escape.
     fn is_as_written(value: &str) -> bool {
-        json::kind(value) == Kind::String && !value.as_bytes().contains(&b'\\')
+        json::is_plain_string(value)
     }
 
     fn read(value: &str) -> Result<Self, Untypable> {

@@ -152,18 +152,17 @@ macro_rules! events {
                 let number = event_type(document).ok()?;
                 let timed = document.members().iter();
                 let timed = timed.filter(|member| time::FIELDS.contains(&&*member.name));
-                let (name, time) = match EventName::from_event_type(number) {
+                match EventName::from_event_type(number) {
                     $(EventName::$kind => {
                         let event = $kind::from_members(timed).ok()?;
-                        (EventName::$kind, Self::$kind(Box::new(event)).time())
+                        Some(Transcript {
+                            name: EventName::$kind,
+                            time: Self::$kind(Box::new(event)).time(),
+                            json: transcript::json::<$kind>(number, document, redact)?,
+                        })
                     })*
-                    EventName::Unknown => return None,
-                };
-                let json = match name {
-                    $(EventName::$kind => transcript::json::<$kind>(number, document, redact),)*
                     EventName::Unknown => None,
-                };
-                Some(Transcript { name, time, json: json? })
+                }
             }
 
             /// What kind of event it is.
