@@ -26,7 +26,7 @@ impl Bench {
     /// Round by round, and nobody is always the first.
     fn in_turns(&mut self, sizes: [u64; 3], micros: impl Fn(&mut Self, u64) -> f64) {
         let mut all = sizes.map(|size| (size, Vec::new()));
-        for _ in 0..self.rounds {
+        for _ in 0..self.options.rounds {
             for (size, rounds) in &mut all {
                 rounds.push(micros(self, *size));
             }

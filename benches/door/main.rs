@@ -15,10 +15,12 @@ mod bare;
 mod generator;
 mod linear;
 mod open_loop;
+mod options;
 mod producer;
 mod steady;
 
 use generator::{Measured, Rounds};
+use options::Options;
 use std::{
     process::Command,
     time::{Duration, Instant},
@@ -31,8 +33,6 @@ const CONNECTIONS: [usize; 2] = [64, 256];
 const RATE: u32 = 2000;
 /// Messages for the producer alone.
 const MESSAGES: u64 = 600_000;
-/// For how many seconds callbacks come while Kafka is away.
-const GATHER: u64 = 25;
 const SETTLE: Duration = Duration::from_secs(300);
 
 fn main() {
@@ -42,12 +42,12 @@ fn main() {
     {
         return bare::serve(address);
     }
-    let mut bench = Bench::new(&arguments);
+    let mut bench = Bench::new(Options::parse(&arguments));
     println!(
         "{} bytes a body, {:?} a round, the median of {} rounds",
         generator::body_bytes(),
-        bench.time,
-        bench.rounds
+        bench.options.time,
+        bench.options.rounds
     );
     let named = |name: &str| arguments.iter().any(|a| a == name);
     let steady = named("steady");
@@ -76,83 +76,36 @@ struct Bench {
     broker: Broker,
     topics: Topics,
     relay: Relay,
-    /// Of relays, beside the usual ones.
-    settings: Vec<(String, String)>,
-    /// Another build of the relay, which drains backlogs in turns with this one.
-    against: Option<String>,
+    options: Options,
     bare: Bare,
-    time: Duration,
-    /// For how long callbacks gather while Kafka is away.
-    gather: Duration,
-    deliveries: Vec<String>,
-    rounds: usize,
-    minutes: u64,
 }
 
 impl Bench {
-    fn new(arguments: &[String]) -> Self {
-        let number = |name: &str, default| {
-            let mut rest = arguments.iter().skip_while(|a| *a != name).skip(1);
-            let value = rest.next();
-            let fault = |value| panic!("{name} takes a number, not {value}");
-            value.map_or(default, |value| {
-                value.parse().unwrap_or_else(|_| fault(value))
-            })
-        };
+    fn new(options: Options) -> Self {
         let broker = Broker::for_load();
         let topics = Topics::create(&broker, 6);
-        let set = arguments.iter().skip_while(|a| *a != "--set").skip(1);
-        let set = set.take_while(|a| !a.starts_with("--"));
-        let settings: Vec<_> = set
-            .map(|setting| setting.split_once('=').expect("--set key=value"))
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
-        let text = |name: &str| {
-            let at = arguments.iter().position(|a| a == name)?;
-            let value = arguments.get(at + 1).filter(|v| !v.starts_with("--"));
-            Some(
-                value
-                    .unwrap_or_else(|| panic!("{name} needs a value"))
-                    .clone(),
-            )
-        };
-        let delivery = text("--delivery");
-        assert!(
-            delivery
-                .as_ref()
-                .is_none_or(|delivery| both().contains(delivery)),
-            "--delivery is at-least-once or exactly-once"
-        );
-        let gather = number("--gather", GATHER);
-        assert!(gather > 0, "--gather takes seconds, 1 or more");
-        let mut relay = made(BINARY, &broker, &topics, &settings);
+        let mut relay = made(BINARY, &broker, &topics, &options.settings);
         relay.start();
         println!("memory at rest: {} MiB", relay.memory() >> 20);
         Self {
             broker,
             topics,
             relay,
-            settings,
-            against: text("--against"),
+            options,
             bare: Bare::start(),
-            time: Duration::from_secs(number("--seconds", 5)),
-            gather: Duration::from_secs(gather),
-            deliveries: delivery.map_or_else(both, |delivery| vec![delivery]),
-            rounds: usize::try_from(number("--rounds", 3)).unwrap_or(3),
-            minutes: number("--minutes", 20),
         }
     }
 
     /// For nothing: the broker compiles what it runs.
     fn warm_up(&mut self) {
-        generator::run(&self.relay.address(), CONNECTIONS[0], self.time);
+        generator::run(&self.relay.address(), CONNECTIONS[0], self.options.time);
         self.relay.wait_until_settled(SETTLE);
     }
 
     /// As many callbacks as the relay takes. Publishing belongs to its work: it is counted to its end.
     fn published(&mut self, connections: usize) -> Measured {
         let before = self.relay.cpu();
-        let load = generator::run(&self.relay.address(), connections, self.time);
+        let load = generator::run(&self.relay.address(), connections, self.options.time);
         self.relay.wait_until_settled(SETTLE);
         load.measured((self.relay.cpu() - before).as_secs_f64())
     }
@@ -165,9 +118,10 @@ impl Bench {
         for connections in CONNECTIONS {
             let (mut hyper, mut ours) = (Rounds::default(), Rounds::default());
             let mut of_broker = Vec::new();
-            for _ in 0..self.rounds {
+            for _ in 0..self.options.rounds {
                 let before = self.bare.process.cpu();
-                let load = generator::run(&self.bare.port.address(), connections, self.time);
+                let load =
+                    generator::run(&self.bare.port.address(), connections, self.options.time);
                 hyper.push(load.measured((self.bare.process.cpu() - before).as_secs_f64()));
 
                 let broker = self.broker.cpu();
@@ -192,12 +146,12 @@ impl Bench {
     fn latency(&mut self) {
         println!("\n{RATE} callbacks a second, open loop    p50 ms   p99 ms");
         let [mut hyper, mut ours, mut sync] = [const { [const { Vec::new() }; 2] }; 3];
-        for _ in 0..self.rounds {
+        for _ in 0..self.options.rounds {
             for (address, times) in [
                 (self.bare.port.address(), &mut hyper),
                 (self.relay.address(), &mut ours),
             ] {
-                let sorted = open_loop::run(&address, RATE, self.time);
+                let sorted = open_loop::run(&address, RATE, self.options.time);
                 let [p50, p99] = times;
                 p50.push(open_loop::at(&sorted, 0.5).as_secs_f64() * 1e3);
                 p99.push(open_loop::at(&sorted, 0.99).as_secs_f64() * 1e3);
@@ -225,16 +179,16 @@ impl Bench {
         let topic = self.topics.of("recording").to_owned();
         let mut alone = Vec::new();
         let mut contenders = self.contenders();
-        for round in 0..=self.rounds {
+        for round in 0..=self.options.rounds {
             let rate = producer::rate(&self.broker.bootstrap(), &topic, MESSAGES);
             println!("  the producer alone: {rate:.0}/s");
             alone.extend((round > 0).then_some(rate));
             // Nobody is always the first.
-            contenders.rotate_left(round % 2);
+            contenders.rotate_left(usize::from(round % 2 == 1));
             for (name, relay, rates) in &mut contenders {
                 relay.start();
                 println!("  {name}:");
-                let rate = gather_and_drain(&self.broker, relay, self.gather);
+                let rate = gather_and_drain(&self.broker, relay, self.options.gather);
                 rates.extend((round > 0).then_some(rate));
                 relay.kill();
             }
@@ -255,22 +209,17 @@ impl Bench {
         let mut contenders = Vec::new();
         for (whose, binary) in [
             ("livebridge", Some(BINARY)),
-            ("against", self.against.as_deref()),
+            ("against", self.options.against.as_deref()),
         ] {
             let Some(binary) = binary else { continue };
-            for delivery in &self.deliveries {
-                let relay = made(binary, &self.broker, &topics, &self.settings);
+            for delivery in &self.options.deliveries {
+                let relay = made(binary, &self.broker, &topics, &self.options.settings);
                 let relay = relay.set("delivery", &format!("\"{delivery}\""));
                 contenders.push((format!("{whose}, {delivery}"), relay, Vec::new()));
             }
         }
         contenders
     }
-}
-
-/// Both ways of delivery.
-fn both() -> Vec<String> {
-    ["at-least-once", "exactly-once"].map(str::to_owned).into()
 }
 
 fn made(binary: &str, broker: &Broker, topics: &Topics, settings: &[(String, String)]) -> Relay {

@@ -19,7 +19,7 @@ impl Bench {
         );
         let (mut when_full, mut compared) = (None, 0);
         let evicted = |metrics: &Metrics| metrics.count("livebridge_dedup_evicted_total", &[]);
-        for minute in 1..=self.minutes {
+        for minute in 1..=self.options.minutes {
             let was_full = evicted(&self.relay.metrics()) > 0;
             let sorted = open_loop::run(&self.relay.address(), RATE, MINUTE);
             self.relay.wait_until_settled(SETTLE);
