@@ -49,7 +49,8 @@ tool_prometheus() {
 
 # The schemas of Kubernetes' and Prometheus Operator's kinds, for validation without a cluster.
 tool_schemas() {
-    local version="$kubernetes_validate_version $prometheus_operator_version $pyyaml_version"
+    # They refer to each other by their whole paths: in a checkout that was moved they are made again.
+    local version="$kubernetes_validate_version $prometheus_operator_version $pyyaml_version in $tools"
     made schemas "$version" && return 0
     echo "dev: fetching the schemas of Kubernetes, once" >&2
     local dir="$tools/schemas-sources"
