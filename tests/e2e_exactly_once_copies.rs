@@ -51,6 +51,8 @@ fn of_twins_one_stands_down_and_its_own_records_are_published_once_it_is_adopted
     post(&first, &mut journal, "between", 1..20);
     let mut twin = first.twin();
     post(&first, &mut journal, "first", 1..30);
+    // With a transaction under way it would find out at once, and stand down before it is sent another callback.
+    first.wait_until_settled(DEADLINE);
     twin.start();
     // The twin has seen the first one's run: so it takes over, and the first one stands down, as soon as it has something
     // to publish and finds that it can't.
