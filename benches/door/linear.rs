@@ -1,7 +1,7 @@
 //! Whether cost grows no faster than what there is to do: CPU a callback over few and many streams, CPU a record of a small
 //! backlog and of a large one. A small one takes tenths of a second, and the clock of the kernel's accounts counts in 10 ms.
 
-use crate::{Bench, SETTLE, generator, median};
+use crate::{Bench, SETTLE, contender, generator, median};
 use std::time::Duration;
 
 const STREAMS: [u64; 3] = [1_000, 10_000, 100_000];
@@ -16,7 +16,7 @@ impl Bench {
         println!("\n  streams   CPU us a callback, published   to the fewest");
         self.in_turns(STREAMS, |bench, streams| {
             generator::over(streams);
-            bench.published(CONNECTIONS).cpu_micros
+            contender::published(&mut bench.relay, CONNECTIONS, bench.options.time).cpu_micros
         });
         generator::over(generator::STREAMS);
         println!("\n   waited   CPU us a record, published     to the fewest");

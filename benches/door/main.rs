@@ -8,10 +8,11 @@
 //!     [--against PATH] [--gather 25] [--delivery at-least-once|exactly-once]]
 //! ```
 //!
-//! `steady` runs only when it is named, for `--minutes 20`. The last three are for `backlog`: another build to drain with in turns, the
-//! seconds for which callbacks gather, and one way of delivery instead of both.
+//! `steady` runs only when it is named, for `--minutes 20`. `--against` is for `capacity` and `backlog`: another build, in turns with
+//! this one. `--gather` and `--delivery` are for `backlog`: the seconds for which callbacks gather, and one way of delivery instead of both.
 
 mod bare;
+mod contender;
 mod generator;
 mod linear;
 mod open_loop;
@@ -19,6 +20,7 @@ mod options;
 mod producer;
 mod steady;
 
+use contender::Contender;
 use generator::{Measured, Rounds};
 use options::Options;
 use std::{
@@ -102,43 +104,41 @@ impl Bench {
         self.relay.wait_until_settled(SETTLE);
     }
 
-    /// As many callbacks as the relay takes. Publishing belongs to its work: it is counted to its end.
-    fn published(&mut self, connections: usize) -> Measured {
-        let before = self.relay.cpu();
-        let load = generator::run(&self.relay.address(), connections, self.options.time);
-        self.relay.wait_until_settled(SETTLE);
-        load.measured((self.relay.cpu() - before).as_secs_f64())
-    }
-
     /// As many as each can take.
     fn capacity(&mut self) {
         println!(
             "\nconnections  server       requests/s   CPU us/request   p50 ms   p99 ms   broker's CPU us"
         );
+        let mut against = self.options.against.as_deref().map(|binary| {
+            let mut relay = made(binary, &self.broker, &self.topics, &self.options.settings);
+            relay.start();
+            relay
+        });
         for connections in CONNECTIONS {
-            let (mut hyper, mut ours) = (Rounds::default(), Rounds::default());
-            let mut of_broker = Vec::new();
-            for _ in 0..self.options.rounds {
+            let mut hyper = Rounds::default();
+            let mut ours = Contender::new("livebridge", &mut self.relay);
+            let mut other = against
+                .as_mut()
+                .map(|relay| Contender::new("against", relay));
+            for round in 0..self.options.rounds {
                 let before = self.bare.process.cpu();
                 let load =
                     generator::run(&self.bare.port.address(), connections, self.options.time);
                 hyper.push(load.measured((self.bare.process.cpu() - before).as_secs_f64()));
-
-                let broker = self.broker.cpu();
-                let round = self.published(connections);
-                let used = (self.broker.cpu() - broker).as_secs_f64() * 1e6;
-                of_broker.push(used / round.count as f64);
-                ours.push(round);
+                let mut turns: Vec<_> = other.iter_mut().chain([&mut ours]).collect();
+                // Nobody is always the first.
+                turns.rotate_left(usize::from(
+                    round % 2 == 1 && self.options.against.is_some(),
+                ));
+                for contender in turns {
+                    contender.load(&self.broker, connections, self.options.time);
+                }
             }
-            let (hyper, ours) = (hyper.median(), ours.median());
+            let hyper = hyper.median();
             print_row(connections, "bare hyper", &hyper, "");
-            let of_broker = format!("{:.1}", median(&mut of_broker));
-            print_row(connections, "livebridge", &ours, &of_broker);
-            println!(
-                "{connections:>11}  ratio        {:>10.2}   {:>14.2}",
-                ours.per_second / hyper.per_second,
-                ours.cpu_micros / hyper.cpu_micros
-            );
+            for contender in [Some(ours), other].into_iter().flatten() {
+                contender.print(connections, &hyper);
+            }
         }
     }
 

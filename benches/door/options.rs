@@ -10,7 +10,7 @@ const DELIVERIES: [&str; 2] = ["at-least-once", "exactly-once"];
 pub(crate) struct Options {
     /// Of relays, beside the usual ones.
     pub(crate) settings: Vec<(String, String)>,
-    /// Another build of the relay, which drains backlogs in turns with this one.
+    /// Another build of the relay, which is loaded and drains backlogs in turns with this one.
     pub(crate) against: Option<String>,
     /// For how long callbacks gather while Kafka is away.
     pub(crate) gather: Duration,
