@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1
-builder=localhost/livebridge-builder
+builder=localhost/livebridge-builder:profiled
 work="$PWD/target/image"
 # chroot: no namespaces of its own are needed, so that it works inside of containers, too.
 export BUILDAH_ISOLATION=chroot
@@ -18,6 +18,8 @@ buildah() {
 }
 
 if ! buildah inspect --type image "$builder" >/dev/null 2>&1; then
+    # deploy/release.sh wants it, and there is no rustup in there.
+    [ -x "$(rustc --print target-libdir)/../bin/llvm-profdata" ] || rustup component add llvm-tools
     echo "image: making a builder from Debian bookworm and $(rustc --version)" >&2
     if [ ! -s "$work/debian.tar" ]; then
         # Cut off, it leaves nothing that the next time would take for a whole one.
