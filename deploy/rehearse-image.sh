@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the image of deploy/Dockerfile without a container daemon and without pulling a base image: the builder is a Debian
-# of the same release with the toolchain of this machine, under the name that the Dockerfile is given. As root; some minutes.
+# of the same release with the toolchain of this machine, under the name that the Dockerfile is given. As root; half an hour.
 #
 #     deploy/rehearse-image.sh NAME
 #

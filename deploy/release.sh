@@ -5,9 +5,17 @@
 #
 #     deploy/release.sh [cargo's options, such as --features oidc]     target/release-profiled/livebridge
 #
-# CARGO_BUILD is what builds the second one: "cargo build" unless it says something else, such as "cargo auditable build".
+# llvm-tools are added to the toolchain, by rustup, if they aren't there. CARGO_BUILD is what builds, both times: "cargo build" unless it
+# says something else, such as "cargo auditable build". RUSTFLAGS are added to; flags of a Cargo configuration don't count beside them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+case "${1:-}" in -h | --help)
+    sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+    exit
+    ;;
+esac
+# What is set here for a relay of one's own would go before the settings of the training's.
+unset RUST_LOG ${!LIVEBRIDGE_@}
 dir="$PWD/target/release-profiled"
 data="$dir/profiles"
 host=$(rustc -vV | sed -n 's/^host: //p')
@@ -22,19 +30,25 @@ fail() {
 }
 
 # The toolchain's own: profiles are in the format of its LLVM.
-profdata_of_toolchain() {
+llvm_tools() {
     local found
-    found="$(rustc --print sysroot)/lib/rustlib/$host/bin/llvm-profdata"
-    if [ ! -x "$found" ] && command -v rustup >/dev/null; then
+    found="$(rustc --print sysroot)/lib/rustlib/$host/bin"
+    if [ ! -x "$found/llvm-profdata" ] && command -v rustup >/dev/null; then
         rustup --quiet component add llvm-tools >&2
     fi
-    [ -x "$found" ] || fail "llvm-profdata is missing: add llvm-tools to the Rust toolchain (rustup component add llvm-tools)"
+    [ -x "$found/llvm-profdata" ] || fail "llvm-profdata is missing: add llvm-tools to the Rust toolchain (rustup component add llvm-tools)"
     echo "$found"
+}
+
+# build <flag>: from nothing, since Cargo wouldn't see that a profile is another one.
+build() {
+    rm -rf "${dir:?}/$host"
+    RUSTFLAGS="${RUSTFLAGS:-} $1" ${CARGO_BUILD:-cargo build} "${options[@]}"
 }
 
 end_all() {
     # Those that still run, and no other process that has got a number of theirs meanwhile.
-    jobs -p | xargs -r kill -9 2>/dev/null || true
+    jobs -pr | xargs -r kill -9 2>/dev/null || true
     wait 2>/dev/null || true
     [ -z "$work" ] || rm -rf "$work"
 }
@@ -65,7 +79,7 @@ where_kafka_is() {
 
 # Its own relay has nothing to do, and its profile is not kept.
 start_kafka() {
-    LLVM_PROFILE_FILE=/dev/null "$binary" demo > >(where_kafka_is) 2>"$work/demo.log" &
+    TMPDIR="$work" LLVM_PROFILE_FILE=/dev/null "$binary" demo > >(where_kafka_is) 2>"$work/demo.log" &
     wait_for "the demo's Kafka" '[ -s "$work/kafka" ]'
 }
 
@@ -74,25 +88,27 @@ serve() {
     LLVM_PROFILE_FILE="$data/$1.profraw" "$binary" serve --config "$work/livebridge.toml" --spool-dir "$work/spool" --log-format json \
         "${@:2}" >"$work/$1.log" 2>&1 &
     relay=$!
-    wait_for "$1" 'grep -q "\"listening\"" "$work/$1.log"'
+    wait_for "$1" 'grep -qs "\"listening\"" "$work/$1.log"'
     door=$(sed -n 's/.*"http":"\([^"]*\)".*/\1/p' "$work/$1.log")
 }
 
-# send <event> <count>: 64 at a time, over as many streams as a busy day has.
+# send <event> <count> [options]: 64 at a time, over as many streams as a busy day has.
 send() {
     LLVM_PROFILE_FILE=/dev/null "$binary" send --url "http://$door/callbacks/tencent" --key training --event "$1" --count "$2" \
-        --concurrency 64 --streams 5000 >"$work/send.log" 2>&1 || fail "not all of $2 $1 were answered 200: $(cat "$work/send.log")"
+        --concurrency 64 --streams 5000 "${@:3}" >"$work/send.log" 2>&1 || fail "not all of $2 $1 were answered 200: $(cat "$work/send.log")"
 }
 
 # stop <name of its profile>
 stop() {
     kill -TERM "$relay"
     wait "$relay" || fail "the relay didn't stop well: $(tail -n 5 "$work"/*.log)"
+    [ -s "$data/$1.profraw" ] || fail "nothing was noted of what the relay did"
     # Else publishing wasn't trained.
     grep -q "nothing is left to publish" "$work/$1.log" || fail "not everything was published: $(tail -n 5 "$work"/*.log)"
 }
 
-# Recordings are most of it, and every other event is met. Then a start after a kill, and what holds callbacks in memory.
+# Recordings are most of it, every other event is met, and duplicates are. Then a start after a kill, with what gathered without a Kafka,
+# and what holds callbacks in memory.
 train() {
     work=$(mktemp -d)
     trap end_all EXIT
@@ -108,20 +124,22 @@ END
     serve spool
     send recording.file 150000
     local event events
-    events=$(LLVM_PROFILE_FILE=/dev/null "$binary" schema | sed -n 's/^    "\([a-z-]*\.[a-z-]*\)": {$/\1/p')
+    events=$(LLVM_PROFILE_FILE=/dev/null "$binary" schema | sed -n 's/^    "\([a-z.-]*\)": {$/\1/p')
     [ -n "$events" ] || fail "no event names are found in what 'livebridge schema' prints"
     for event in $events; do
         send "$event" 2000
     done
+    send recording.file 2000 --same
     stop spool
-    serve killed
-    send recording.file 30000
+    serve killed --bootstrap-servers 127.0.0.1:1
+    send recording.file 50000
     kill -9 "$relay"
     wait "$relay" 2>/dev/null || true
     rm -f "$data/killed.profraw"
     serve recovered
     send recording.file 30000
-    LLVM_PROFILE_FILE="$data/verify.profraw" "$binary" spool verify --spool-dir "$work/spool" >"$work/verify.log"
+    LLVM_PROFILE_FILE="$data/verify.profraw" "$binary" spool verify --spool-dir "$work/spool" >"$work/verify.log" ||
+        fail "the spool is not well: $(cat "$work/verify.log")"
     stop recovered
     serve memory --ack kafka
     send recording.file 30000
@@ -130,15 +148,31 @@ END
     trap - EXIT
 }
 
-profdata=$(profdata_of_toolchain)
+# Profiles are looked up by the names of functions, which depend on how they were built. Where none fits, nobody complains.
+check_that_it_was_used() {
+    local learnt
+    learnt=$("$tools/llvm-profdata" show --topn=50 "$data/merged.profdata" | grep -o '_ZN10livebridge[A-Za-z0-9_$.]*E' | sort -u)
+    [ -n "$learnt" ] || fail "the training noted nothing of livebridge's own code"
+    # Objects of dependencies are in there, too, of which it may not know what to say.
+    { "$tools/llvm-nm" "$dir/$host/release/deps/"liblivebridge-*.rlib 2>/dev/null || true; } | grep -qFf <(echo "$learnt") ||
+        fail "the second build names its functions otherwise than the first one, so that what was learnt isn't used"
+}
+
+[ -z "${CARGO_ENCODED_RUSTFLAGS:-}" ] || fail "CARGO_ENCODED_RUSTFLAGS is set and would go before the flags that this is about: unset it"
+[[ "$data" != *[[:space:]]* ]] || fail "RUSTFLAGS can't name a directory with a space in it: $data"
+mkdir -p "$dir"
+exec 9>"$dir/lock"
+flock -n 9 || fail "another one is building in $dir"
+tools=$(llvm_tools)
 rm -rf "$data"
 mkdir -p "$data"
 echo "release: building what is trained" >&2
-RUSTFLAGS="${RUSTFLAGS:-} -Cprofile-generate=$data" cargo build "${options[@]}"
+build "-Cprofile-generate=$data"
 echo "release: training it" >&2
 train
-"$profdata" merge -o "$data/merged.profdata" "$data"/*.profraw
+"$tools/llvm-profdata" merge -o "$data/merged.profdata" "$data"/*.profraw
 echo "release: building with what was learnt" >&2
-RUSTFLAGS="${RUSTFLAGS:-} -Cprofile-use=$data/merged.profdata" ${CARGO_BUILD:-cargo build} "${options[@]}"
-cp "$binary" "$dir/livebridge"
+build "-Cprofile-use=$data/merged.profdata"
+check_that_it_was_used
+install -m 755 "$binary" "$dir/livebridge"
 echo "release: $dir/livebridge" >&2
