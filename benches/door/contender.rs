@@ -12,7 +12,7 @@ use support::{kafka::Broker, relay::Relay};
 pub(crate) struct Contender<'a> {
     name: &'static str,
     relay: &'a mut Relay,
-    rounds: Rounds,
+    pub(crate) rounds: Rounds,
     of_broker: Vec<f64>,
 }
 

@@ -43,6 +43,15 @@ impl Rounds {
         self.0.push(measured);
     }
 
+    /// CPU a callback to another's, round by round: the least, the median, the most.
+    pub(crate) fn cpu_to(&self, other: &Self) -> [f64; 3] {
+        let pairs = self.0.iter().zip(&other.0);
+        let mut ratios: Vec<f64> = pairs.map(|(a, b)| a.cpu_micros / b.cpu_micros).collect();
+        ratios.sort_by(f64::total_cmp);
+        let last = ratios.len().saturating_sub(1);
+        [0, last.div_ceil(2), last].map(|at| ratios.get(at).copied().unwrap_or(f64::NAN))
+    }
+
     /// The median of each figure.
     pub(crate) fn median(&self) -> Measured {
         let of = |figure: fn(&Measured) -> f64| {

@@ -20,7 +20,7 @@ mod options;
 mod producer;
 mod steady;
 
-use contender::Contender;
+use contender::{Contender, published};
 use generator::{Measured, Rounds};
 use options::Options;
 use std::{
@@ -112,6 +112,8 @@ impl Bench {
         let mut against = self.options.against.as_deref().map(|binary| {
             let mut relay = made(binary, &self.broker, &self.topics, &self.options.settings);
             relay.start();
+            // For nothing, as the other one was.
+            published(&mut relay, CONNECTIONS[0], self.options.time);
             relay
         });
         for connections in CONNECTIONS {
@@ -136,6 +138,12 @@ impl Bench {
             }
             let hyper = hyper.median();
             print_row(connections, "bare hyper", &hyper, "");
+            if let Some(other) = &other {
+                let [least, median, most] = other.rounds.cpu_to(&ours.rounds);
+                println!(
+                    "  CPU of the other one to this one's: {median:.2} ({least:.2} to {most:.2})"
+                );
+            }
             for contender in [Some(ours), other].into_iter().flatten() {
                 contender.print(connections, &hyper);
             }
