@@ -47,8 +47,12 @@ build() {
 }
 
 end_all() {
-    # Those that still run, and no other process that has got a number of theirs meanwhile.
-    jobs -pr | xargs -r kill -9 2>/dev/null || true
+    # Those that still run, and no other process that has got a number of theirs meanwhile. By the shell's own kill: a minimal Debian
+    # has no other.
+    local pid
+    for pid in $(jobs -pr); do
+        kill -9 "$pid" 2>/dev/null || true
+    done
     wait 2>/dev/null || true
     [ -z "$work" ] || rm -rf "$work"
 }
