@@ -49,7 +49,12 @@ impl Rounds {
         let mut ratios: Vec<f64> = pairs.map(|(a, b)| a.cpu_micros / b.cpu_micros).collect();
         ratios.sort_by(f64::total_cmp);
         let last = ratios.len().saturating_sub(1);
-        [0, last.div_ceil(2), last].map(|at| ratios.get(at).copied().unwrap_or(f64::NAN))
+        let at = |place: usize| ratios.get(place).copied().unwrap_or(f64::NAN);
+        [
+            at(0),
+            f64::midpoint(at(last / 2), at(last.div_ceil(2))),
+            at(last),
+        ]
     }
 
     /// The median of each figure.
