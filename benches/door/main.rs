@@ -100,8 +100,7 @@ impl Bench {
 
     /// For nothing: the broker compiles what it runs.
     fn warm_up(&mut self) {
-        generator::run(&self.relay.address(), CONNECTIONS[0], self.options.time);
-        self.relay.wait_until_settled(SETTLE);
+        published(&mut self.relay, CONNECTIONS[0], self.options.time);
     }
 
     /// As many as each can take.
@@ -129,9 +128,7 @@ impl Bench {
                 hyper.push(load.measured((self.bare.process.cpu() - before).as_secs_f64()));
                 let mut turns: Vec<_> = other.iter_mut().chain([&mut ours]).collect();
                 // Nobody is always the first.
-                turns.rotate_left(usize::from(
-                    round % 2 == 1 && self.options.against.is_some(),
-                ));
+                turns.rotate_left(usize::from(round % 2 == 1));
                 for contender in turns {
                     contender.load(&self.broker, connections, self.options.time);
                 }
