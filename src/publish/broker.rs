@@ -81,6 +81,13 @@ pub trait Producer: Send {
     /// Asks for something. Returns at once. Only of a transactional producer.
     fn ask(&self, _ask: Ask) {}
 
+    /// Has what there is to report reported now, by this thread. For whoever enqueues much: a producer's own thread, which reports
+    /// else, rests then. Whoever has begun with it goes on, every few milliseconds, until [`Self::rest`].
+    fn serve(&self) {}
+
+    /// The producer's own thread reports again.
+    fn rest(&self) {}
+
     /// Throws away what it holds, lets the last reports come for at most two seconds, says that it is closed, and is
     /// dropped, all on a thread of its own. Returns at once.
     fn close(self);

@@ -3,6 +3,8 @@
 //! `BaseProducer` and a thread of ours, since `ThreadedProducer` joins its thread where it is dropped, and
 //! `FutureProducer` reorders when its queue is full.
 
+mod polling;
+
 use super::{
     access::Clients,
     broker::{Ask, Broker, Enqueued, OpenError, Producer},
@@ -22,21 +24,15 @@ use rdkafka::{
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig},
 };
+use polling::Poller;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
         mpsc::SyncSender,
     },
-    thread,
-    time::{Duration, Instant},
 };
 
-/// How long the thread looks for events before it looks whether it shall close. Reports don't wait for it. Not shorter: the
-/// client library rounds what is left down to milliseconds, and so spins through the last one, each time.
-const POLL: Duration = Duration::from_millis(250);
-/// How long the last reports of a purged producer are waited for. Some never come.
-const LAST_REPORTS: Duration = Duration::from_secs(2);
 /// Producers at once, the closing ones included: one hangs while it is destroyed when, say, the resolver hangs.
 const PRODUCERS_MAX: usize = 64;
 
@@ -116,26 +112,17 @@ impl Kafka {
             explainer: self.explainer.clone(),
             checks_names: self.clients.checks_names(),
             places: places.clone(),
+            reported: AtomicU64::new(0),
         };
         let client: BaseProducer<Context> = config
             .create_with_context(context)
             .map_err(|e| OpenError(e.to_string()))?;
         let client = Arc::new(client);
-        let closing = Arc::new(AtomicBool::new(false));
-        let poller = Poller {
-            id,
-            client: Arc::clone(&client),
-            closing: Arc::clone(&closing),
-            reports,
-            _alive: alive,
-        };
-        thread::Builder::new()
-            .name("livebridge-kafka".into())
-            .spawn(move || poller.run())
+        let poller = Poller::start(id, Arc::clone(&client), reports, alive)
             .map_err(|e| OpenError(format!("no thread for it: {e}")))?;
         let producer = KafkaProducer {
             client: Some(Arc::clone(&client)),
-            closing,
+            poller,
             places,
             clerk: None,
         };
@@ -167,7 +154,7 @@ impl Drop for Alive {
 /// One producer. Dropping it closes it.
 pub struct KafkaProducer {
     client: Option<Arc<BaseProducer<Context>>>,
-    closing: Arc<AtomicBool>,
+    poller: Poller,
     /// Of a transactional one: where its transaction's messages lie.
     places: Option<Arc<Mutex<Places>>>,
     /// Of a transactional one.
@@ -236,6 +223,16 @@ impl Producer for KafkaProducer {
         }
     }
 
+    fn serve(&self) {
+        if let Some(client) = &self.client {
+            self.poller.relieve(client);
+        }
+    }
+
+    fn rest(&self) {
+        self.poller.go_on();
+    }
+
     fn close(self) {
         drop(self);
     }
@@ -247,31 +244,8 @@ impl Drop for KafkaProducer {
             client.purge(PurgeConfig::default().queue().inflight());
             // Before the thread is told: the last reference must be the thread's.
             drop(client);
-            self.closing.store(true, Ordering::Release);
+            self.poller.close();
         }
-    }
-}
-
-/// The thread of one producer.
-struct Poller {
-    id: ProducerId,
-    client: Arc<BaseProducer<Context>>,
-    closing: Arc<AtomicBool>,
-    reports: Arc<dyn Reports>,
-    _alive: Alive,
-}
-
-impl Poller {
-    fn run(self) {
-        while !self.closing.load(Ordering::Acquire) {
-            self.client.poll(POLL);
-        }
-        let since = Instant::now();
-        while self.client.in_flight_count() > 0 && since.elapsed() < LAST_REPORTS {
-            self.client.poll(Duration::from_millis(10));
-        }
-        self.reports.closed(self.id);
-        // Here `self.client` is dropped, which may take as long as it likes.
     }
 }
 
@@ -283,6 +257,8 @@ struct Context {
     checks_names: bool,
     /// Of a transactional one: where its transaction's messages lie.
     places: Option<Arc<Mutex<Places>>>,
+    /// Reports so far.
+    reported: AtomicU64,
 }
 
 /// What was noted so far.
@@ -321,6 +297,7 @@ impl ProducerContext for Context {
             }
             Err((error, _)) => Err(code_of(error)),
         };
+        self.reported.fetch_add(1, Ordering::Relaxed);
         self.reports.report(Report {
             producer: self.id,
             ticket: *ticket,

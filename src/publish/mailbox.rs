@@ -184,21 +184,32 @@ impl Mailbox {
 
     /// Waits until something is there, or until `until` (none: for ever), and takes it all.
     pub fn take(&self, until: Option<Tick>) -> Mail {
+        self.wait(until);
+        self.empty()
+    }
+
+    /// Waits until something is there, or until `until` (none: for ever).
+    pub fn wait(&self, until: Option<Tick>) {
         let mut inside = self.lock();
         if inside.flowing {
             let gathered = self.now() + GATHER;
             let gathered = until.map_or(gathered, |until| until.min(gathered));
-            inside = self.wait(inside, Some(gathered), |inside| inside.urgent);
+            inside = self.wait_for(inside, Some(gathered), |inside| inside.urgent);
         }
         inside.asleep = true;
-        inside = self.wait(inside, until, |inside| inside.rung);
+        inside = self.wait_for(inside, until, |inside| inside.rung);
         inside.asleep = false;
+    }
+
+    /// Takes all that is there.
+    pub fn empty(&self) -> Mail {
+        let mut inside = self.lock();
         inside.urgent = false;
         inside.flowing = mem::take(&mut inside.rung);
         mem::take(&mut inside.mail)
     }
 
-    fn wait<'a>(
+    fn wait_for<'a>(
         &self,
         mut inside: MutexGuard<'a, Inside>,
         until: Option<Tick>,

@@ -50,6 +50,7 @@ mod stalls;
 pub mod status;
 mod traced;
 pub mod trouble;
+mod turn;
 pub mod window;
 
 pub use metrics::Metrics;
@@ -270,7 +271,9 @@ fn run<O: Outlet, B: Broker, R: Render>(
     let mut shown = 0;
     let mut wake = Some(mailbox.now());
     loop {
-        let mail = mailbox.take(wake);
+        mailbox.wait(wake);
+        publisher.serve();
+        let mail = mailbox.empty();
         match publisher.step(mailbox.now(), mail)? {
             Step::Wait(until) => wake = until,
             Step::Stop => break,
