@@ -2,6 +2,7 @@
 //! forgets what was not synced, and fails any chosen call, fits on a page. All IO of the spool goes through here,
 //! but for the lock.
 
+use rustix::fs::Advice;
 use std::{
     fs::{self, File, OpenOptions},
     io,
@@ -57,6 +58,10 @@ pub(in crate::spool) trait Disk: Send + Sync {
     fn sync_dir(&self, dir: Dir) -> io::Result<()>;
     /// Space on the filesystem.
     fn space(&self) -> io::Result<Space>;
+    /// Tells the system that nobody is about to read a file: it may use the memory that it keeps its bytes in.
+    fn uncache(&self, _dir: Dir, _name: &str) -> io::Result<()> {
+        Ok(())
+    }
     /// Fills with random bytes, for names and salts: the machine's, but for a simulation that is to be replayed.
     fn random(&self, bytes: &mut [u8]) -> io::Result<()> {
         getrandom::fill(bytes).map_err(io::Error::other)
@@ -212,6 +217,11 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, dir: Dir) -> io::Result<()> {
         File::open(self.directory(dir))?.sync_all()
+    }
+
+    fn uncache(&self, dir: Dir, name: &str) -> io::Result<()> {
+        let file = File::open(self.path(dir, name))?;
+        Ok(rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?)
     }
 
     fn space(&self) -> io::Result<Space> {

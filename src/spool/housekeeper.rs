@@ -27,6 +27,7 @@ pub(in crate::spool) fn step(shared: &Shared, now: Millis) {
             "an index can't be written, so the next start takes longer: {e}"
         ));
     }
+    uncache_settled(shared);
     if let Err(e) = removal::remove_due(shared, now) {
         shared.survived(format!("a settled segment can't be removed: {e}"));
     }
@@ -91,6 +92,22 @@ fn index_closed(shared: &Shared) -> io::Result<()> {
         let bytes = index::encode(summary, &entries);
         write_whole(&*shared.disk, Dir::Root, &summary.name.index(), &[&bytes])?;
         locked(&shared.view).indexed(summary.name);
+    }
+}
+
+/// What is settled is kept for replays, which may read it from the disk. Left in the page cache, it would fill all memory there is, or all
+/// that a container may have, at the neighbours' cost; and the next segments get the pages that are still warm.
+fn uncache_settled(shared: &Shared) {
+    loop {
+        let Some(name) = locked(&shared.view).uncache() else {
+            return;
+        };
+        for file in [name.to_string(), name.index()] {
+            // Advice, nothing more. The writer may have removed it for room meanwhile.
+            if let Err(e) = shared.disk.uncache(Dir::Root, &file) {
+                tracing::debug!(file, "the page cache keeps it: {e}");
+            }
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub(in crate::spool) struct Closed {
     pub(in crate::spool) indexed: bool,
     /// Its entries, if they are in memory.
     pub(in crate::spool) entries: Option<Arc<Vec<Entry>>>,
+    /// Whether the system may hold its bytes in memory still.
+    pub(in crate::spool) cached: bool,
 }
 
 /// The segment that is being written, up to the durable end.
@@ -195,6 +197,7 @@ impl View {
                 file_len: active.file_len,
                 indexed: false,
                 entries: Some(Arc::new(active.entries)),
+                cached: true,
             });
             self.trim(name);
         }
@@ -221,6 +224,16 @@ impl View {
         if let Some(closed) = self.closed.iter_mut().find(|c| c.summary.name == name) {
             closed.indexed = true;
         }
+    }
+
+    /// The oldest closed segment that nobody reads any more and the system may hold in memory: wholly settled, with its index. It is
+    /// named once.
+    pub(in crate::spool) fn uncache(&mut self) -> Option<Name> {
+        let least = self.settled.least();
+        let done = |c: &&mut Closed| c.cached && c.indexed && c.summary.through <= least;
+        let closed = self.closed.iter_mut().find(done)?;
+        closed.cached = false;
+        Some(closed.summary.name)
     }
 
     /// The oldest segment is gone from disk.

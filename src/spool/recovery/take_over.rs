@@ -122,6 +122,7 @@ fn close(disk: &dyn Disk, summary: Summary) -> Result<Closed, Error> {
         file_len,
         indexed: true,
         entries: None,
+        cached: true,
         summary: Arc::new(summary),
     })
 }

@@ -40,6 +40,7 @@ pub(in crate::spool) enum Verb {
     Size,
     SyncDir,
     Space,
+    Uncache,
     Read,
     Write,
     Sync,
@@ -47,7 +48,7 @@ pub(in crate::spool) enum Verb {
 }
 
 impl Verb {
-    pub(in crate::spool) const ALL: [Self; 12] = [
+    pub(in crate::spool) const ALL: [Self; 13] = [
         Self::List,
         Self::Create,
         Self::Open,
@@ -56,6 +57,7 @@ impl Verb {
         Self::Size,
         Self::SyncDir,
         Self::Space,
+        Self::Uncache,
         Self::Read,
         Self::Write,
         Self::Sync,
@@ -94,6 +96,8 @@ struct Machine {
     fails_at: Option<u64>,
     verb_fails: Option<(Verb, u64, i32)>,
     watch: Option<Watch>,
+    /// Of which files the page cache was told to let go.
+    uncached: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -203,6 +207,11 @@ impl FakeDisk {
     /// Bytes of all files.
     pub(in crate::spool) fn used(&self) -> u64 {
         self.0.lock().unwrap().state.used()
+    }
+
+    /// Of which files the page cache was told to let go since the last time that this was asked.
+    pub(in crate::spool) fn uncached(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap().uncached)
     }
 
     /// What the next process finds.

@@ -4,10 +4,14 @@ use super::{
     super::{
         append::AppendError,
         disk::{Dir, Disk, DiskFile, Space},
+        load,
         outlet::Outlet,
         prepare,
+        record::Seq,
+        scan::Item,
+        segment::Name,
     },
-    fake_disk::FakeDisk,
+    fake_disk::{EIO, FakeDisk, Verb},
     rig::{self, Run},
 };
 use std::{
@@ -141,6 +145,48 @@ fn a_settled_segment_whose_removal_failed_is_removed_later() {
     assert!(files(&disk).contains(&oldest));
     run.housekeeping();
     assert!(!files(&disk).contains(&oldest), "it leaks");
+}
+
+fn last_of(disk: &FakeDisk, name: Name) -> Seq {
+    let scanned = load::scanned(disk, name).unwrap();
+    let last = scanned.items.iter().rev().find_map(|item| match item {
+        Item::Frame(frame) => Some(frame.entry.seq),
+        Item::Bad(_) => None,
+    });
+    last.unwrap()
+}
+
+#[test]
+fn what_is_settled_leaves_the_page_cache_once_and_what_somebody_reads_stays() {
+    let disk = FakeDisk::new();
+    let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    for batch in 0..12 {
+        run.commit_ok(&(1 + batch * 10..11 + batch * 10).collect::<Vec<_>>());
+        run.housekeeping();
+    }
+    assert!(disk.uncached().is_empty(), "all of it is to be published");
+    let segments = rig::segments(&disk);
+    let [first, second, third, ..] = segments[..] else {
+        panic!("{segments:?}")
+    };
+    run.settle_all(last_of(&disk, second)).unwrap();
+    run.housekeeping();
+    let files = |name: Name| [name.to_string(), name.index()];
+    assert_eq!(disk.uncached(), [files(first), files(second)].concat());
+    // Advice that isn't taken is no fault, and not given again.
+    disk.fail_verb_at(Verb::Uncache, disk.calls_of(Verb::Uncache) + 1, EIO);
+    run.settle_all(last_of(&disk, third)).unwrap();
+    run.housekeeping();
+    assert_eq!(disk.uncached(), [third.index()]);
+    run.housekeeping();
+    assert!(disk.uncached().is_empty());
+    assert_eq!(run.shared.status().last_error, None);
+    // After a restart nobody knows what is in the cache.
+    drop(run);
+    let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    run.housekeeping();
+    let three = [first, second, third].map(files).concat();
+    assert_eq!(disk.uncached(), three);
 }
 
 /// A disk on which, once armed, the next segment isn't put in place until somebody says so.

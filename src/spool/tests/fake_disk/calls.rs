@@ -87,6 +87,14 @@ impl Disk for FakeDisk {
             })
         })
     }
+
+    fn uncache(&self, dir: Dir, name: &str) -> io::Result<()> {
+        self.ask(Verb::Uncache, |s| {
+            s.names.find(dir, name).ok_or_else(not_found).map(drop)
+        })?;
+        self.0.lock().unwrap().uncached.push(name.into());
+        Ok(())
+    }
 }
 
 impl DiskFile for FakeFile {
