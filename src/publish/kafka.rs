@@ -17,6 +17,7 @@ use super::{
     properties::{reading, transactional},
     trouble::Trouble,
 };
+use polling::Poller;
 use rdkafka::{
     ClientConfig, ClientContext, Message as _,
     config::RDKafkaLogLevel,
@@ -24,13 +25,10 @@ use rdkafka::{
     message::{DeliveryResult, Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig},
 };
-use polling::Poller;
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-        mpsc::SyncSender,
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+    mpsc::SyncSender,
 };
 
 /// Producers at once, the closing ones included: one hangs while it is destroyed when, say, the resolver hangs.

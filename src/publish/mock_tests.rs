@@ -5,6 +5,7 @@
 
 mod codes;
 mod relay;
+mod turns;
 
 use super::{Left, plan::Mode};
 use crate::{callback::names::Family, spool::Seq};

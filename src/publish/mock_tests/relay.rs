@@ -16,6 +16,7 @@ use super::super::{
     start,
     status::Status,
 };
+use super::turns::{Counted, Turns};
 use crate::{
     callback::names::{Family, SourceName},
     clock::{Millis, SystemClock},
@@ -145,6 +146,7 @@ pub(super) struct Relay {
     pub(super) cluster: Cluster,
     pub(super) spool: Spool,
     pub(super) handle: Handle,
+    pub(super) turns: Turns,
     pending: IntGauge,
     registry: Registry,
     thread: Option<JoinHandle<Result<Left, Fault>>>,
@@ -200,9 +202,13 @@ impl Relay {
             Arc::default(),
             Arc::clone(&handle.mailbox),
         );
+        let turns = Turns::default();
         let parts = Parts {
             outlet: spool.clone(),
-            broker: Kafka::new(clients, Arc::default()),
+            broker: Counted {
+                kafka: Kafka::new(clients, Arc::default()),
+                turns: turns.clone(),
+            },
             render: AsIs,
             copies: Box::new(NoCopies),
             reports: Arc::clone(&handle.mailbox) as Arc<dyn Reports>,
@@ -217,6 +223,7 @@ impl Relay {
             cluster,
             spool,
             handle,
+            turns,
             pending,
             registry,
             thread: Some(thread),
