@@ -81,8 +81,8 @@ pub trait Producer: Send {
     /// Asks for something. Returns at once. Only of a transactional producer.
     fn ask(&self, _ask: Ask) {}
 
-    /// Has what there is to report reported now, by this thread. For whoever enqueues much: a producer's own thread, which reports
-    /// else, rests then. Whoever has begun with it goes on, every few milliseconds, until [`Self::rest`].
+    /// Has what there is to report reported now, by this thread. For whoever enqueues much: the producer's own thread rests
+    /// then. Whoever has begun with it goes on, every few milliseconds, until [`Self::rest`].
     fn serve(&self) {}
 
     /// The producer's own thread reports again.

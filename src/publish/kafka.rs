@@ -110,7 +110,7 @@ impl Kafka {
             explainer: self.explainer.clone(),
             checks_names: self.clients.checks_names(),
             places: places.clone(),
-            reported: AtomicU64::new(0),
+            events: AtomicU64::new(0),
         };
         let client: BaseProducer<Context> = config
             .create_with_context(context)
@@ -255,8 +255,8 @@ struct Context {
     checks_names: bool,
     /// Of a transactional one: where its transaction's messages lie.
     places: Option<Arc<Mutex<Places>>>,
-    /// Reports so far.
-    reported: AtomicU64,
+    /// What was told so far: reports, errors, lines of the log.
+    events: AtomicU64,
 }
 
 /// What was noted so far.
@@ -265,6 +265,10 @@ pub(super) fn noted(places: &Mutex<Places>) -> MutexGuard<'_, Places> {
 }
 
 impl Context {
+    fn note_event(&self) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A certificate that isn't accepted is looked at first: then it is told, and logged, what is wrong with it.
     fn told(&self, code: Code, trouble: Trouble) {
         let Some(address) = trouble.certificate_of else {
@@ -295,7 +299,7 @@ impl ProducerContext for Context {
             }
             Err((error, _)) => Err(code_of(error)),
         };
-        self.reported.fetch_add(1, Ordering::Relaxed);
+        self.note_event();
         self.reports.report(Report {
             producer: self.id,
             ticket: *ticket,
@@ -306,6 +310,7 @@ impl ProducerContext for Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.note_event();
         self.log.line(level, facility, text);
         // That a broker hangs up isn't an error to librdkafka, even if it is what a TLS port does with clear text.
         if facility == "FAIL"
@@ -316,6 +321,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.note_event();
         let code = code_of(&error);
         let trouble = Trouble::of_error(code, reason);
         if trouble.certificate_of.is_none() {

@@ -6,7 +6,7 @@
 use super::{
     Fault,
     aside::Owed,
-    broker::{Broker, Producer as _},
+    broker::Broker,
     classify::Code,
     copies::Copies,
     exact::Exact,
@@ -30,7 +30,7 @@ use crate::{
     spool::{Outlet, Reason, Record, Seq, Settled},
     traces::Traces,
 };
-use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// How often the checkpoint is written and the status renewed, at most.
 pub(super) const TICK: Duration = Duration::from_millis(200);
@@ -105,7 +105,7 @@ pub(super) struct Publisher<O: Outlet, B: Broker, R> {
     /// The feed broke off with something left to read.
     pub(super) more: bool,
     /// Whose turn it is to poll the shared producer.
-    turn: Turn,
+    pub(super) turn: Turn,
     stop_at: Option<Tick>,
 }
 
@@ -171,7 +171,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// Takes what arrived, does what can be done at `now`, says when to come back.
     pub(super) fn step(&mut self, now: Tick, mail: Mail) -> Result<Step, Fault> {
         self.wake = None;
-        let heard = !mail.reports.is_empty();
+        let reports = mail.reports.len();
         self.take_mail(now, mail)?;
         self.tend_renewal(now);
         self.tend_shared(now);
@@ -187,7 +187,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.tend_stalls(now);
         }
         self.tick(now)?;
-        self.take_turns(now, heard);
+        self.take_turns(now, reports);
         if let Some(stop_at) = self.stop_at {
             if now >= stop_at || self.is_empty() || self.has_stood_down() {
                 return Ok(Step::Stop);
@@ -195,24 +195,6 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.wake_at(stop_at);
         }
         Ok(Step::Wait(self.wake))
-    }
-
-    /// Lets reports come in, if that is the publisher's turn.
-    pub(super) fn serve(&self) {
-        if let (Turn::Ours { .. }, Shared::Open(_, producer)) = (self.turn, &self.shared) {
-            producer.serve();
-        }
-    }
-
-    fn take_turns(&mut self, now: Tick, heard: bool) {
-        let under_way = self.lanes.iter().map(|lane| lane.window.in_flight()).sum();
-        let next = self.turn.next(now, under_way, heard);
-        let before = mem::replace(&mut self.turn, next);
-        match (&self.shared, next.look_at(now)) {
-            (Shared::Open(..), Some(at)) => self.wake_at(at),
-            (Shared::Open(_, producer), None) if before != Turn::Theirs => producer.rest(),
-            _ => {}
-        }
     }
 
     pub(super) fn status(&self) -> status::Status {

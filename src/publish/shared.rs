@@ -1,4 +1,4 @@
-//! The life of the shared producer, the end of others, and the regular tick: checkpoint, gauges.
+//! The life of the shared producer, who polls it, the end of others, and the regular tick: checkpoint, gauges.
 
 use super::{
     Fault,
@@ -64,6 +64,36 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.parts.broker.open(id, reports)?
         };
         Ok((id, producer))
+    }
+
+    /// Lets reports come in, if that is the publisher's turn.
+    pub(super) fn serve(&self) {
+        if let (true, Shared::Open(_, producer)) = (self.turn.is_ours(), &self.shared) {
+            producer.serve();
+        }
+    }
+
+    /// So many reports came: who polls next.
+    pub(super) fn take_turns(&mut self, now: Tick, reports: usize) {
+        if self.turn.heard(now, reports) {
+            self.rest();
+        }
+        if let Some(at) = self.turn.look_at(now) {
+            self.wake_at(at);
+        }
+    }
+
+    fn rest(&self) {
+        if let Shared::Open(_, producer) = &self.shared {
+            producer.rest();
+        }
+    }
+
+    /// Its producer's thread polls from here on: the publisher's loop is over.
+    pub(super) fn end_turn(&mut self) {
+        if self.turn.end() {
+            self.rest();
+        }
     }
 
     /// Something failed: from here on nothing is enqueued, what it holds is thrown away, and every lane goes back to

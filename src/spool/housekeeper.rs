@@ -27,13 +27,13 @@ pub(in crate::spool) fn step(shared: &Shared, now: Millis) {
             "an index can't be written, so the next start takes longer: {e}"
         ));
     }
-    uncache_settled(shared);
     if let Err(e) = removal::remove_due(shared, now) {
         shared.survived(format!("a settled segment can't be removed: {e}"));
     }
     if !shared.stopping.load(Ordering::Acquire) {
         shared.reserve_is(keep_reserve(shared).map_err(|e| e.to_string()));
         shared.next_segment_is(make_ready(shared).map_err(|e| e.to_string()));
+        uncache_settled(shared);
     }
     shared.refresh();
 }
@@ -96,17 +96,16 @@ fn index_closed(shared: &Shared) -> io::Result<()> {
 }
 
 /// What is settled is kept for replays, which may read it from the disk. Left in the page cache, it would fill all memory there is, or all
-/// that a container may have, at the neighbours' cost; and the next segments get the pages that are still warm.
+/// that a container may have, at the neighbours' cost; and the next segments get the pages that are still warm. Indices stay: the
+/// next start reads those of the dedup window.
 fn uncache_settled(shared: &Shared) {
     loop {
         let Some(name) = locked(&shared.view).uncache() else {
             return;
         };
-        for file in [name.to_string(), name.index()] {
-            // Advice, nothing more. The writer may have removed it for room meanwhile.
-            if let Err(e) = shared.disk.uncache(Dir::Root, &file) {
-                tracing::debug!(file, "the page cache keeps it: {e}");
-            }
+        // Advice, nothing more. The writer may have removed it for room meanwhile.
+        if let Err(e) = shared.disk.uncache(Dir::Root, &name.to_string()) {
+            tracing::debug!(%name, "the page cache keeps it: {e}");
         }
     }
 }

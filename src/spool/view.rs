@@ -31,7 +31,7 @@ pub(in crate::spool) struct Closed {
     pub(in crate::spool) indexed: bool,
     /// Its entries, if they are in memory.
     pub(in crate::spool) entries: Option<Arc<Vec<Entry>>>,
-    /// Whether the system may hold its bytes in memory still.
+    /// Whether it may be in the page cache since it was written or published.
     pub(in crate::spool) cached: bool,
 }
 
@@ -226,12 +226,13 @@ impl View {
         }
     }
 
-    /// The oldest closed segment that nobody reads any more and the system may hold in memory: wholly settled, with its index. It is
-    /// named once.
+    /// The oldest closed segment that is wholly settled and may be in the page cache since it was written or published. Each is named
+    /// once in a run: what a replay reads later is the system's to judge.
     pub(in crate::spool) fn uncache(&mut self) -> Option<Name> {
         let least = self.settled.least();
-        let done = |c: &&mut Closed| c.cached && c.indexed && c.summary.through <= least;
-        let closed = self.closed.iter_mut().find(done)?;
+        let settled = self.closed.iter_mut();
+        let mut settled = settled.take_while(|c| c.summary.through <= least);
+        let closed = settled.find(|c| c.cached && c.indexed)?;
         closed.cached = false;
         Some(closed.summary.name)
     }

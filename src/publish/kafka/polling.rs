@@ -23,10 +23,13 @@ const POLL: Duration = Duration::from_millis(250);
 /// How long the last reports of a purged producer are waited for. Some never come.
 const LAST_REPORTS: Duration = Duration::from_secs(2);
 
+/// Events at a time: whoever polls has other things to do as well.
+const EVENTS_MAX: usize = 1000;
+
 /// What the two have in common.
 #[derive(Debug, Default)]
 struct Turns {
-    /// Held while one of them polls: reports come one after the other, as the brokers' answers did.
+    /// Held by the one who polls: reports come one after the other, as the brokers' answers did.
     polls: Mutex<()>,
     /// Somebody else polled since the thread's last look.
     relieved: AtomicBool,
@@ -76,8 +79,8 @@ impl Poller {
             // The thread has it in hand, and looks up soon.
             Err(TryLockError::WouldBlock) => return,
         };
-        // Each poll takes one event, which holds all reports of a broker's answer.
-        while polled_a_report(client) {}
+        // An event holds all reports of a broker's answer. As many as this are never there at once.
+        (0..EVENTS_MAX).take_while(|_| polled(client)).count();
     }
 
     /// The thread polls again.
@@ -93,11 +96,12 @@ impl Poller {
     }
 }
 
-fn polled_a_report(client: &BaseProducer<Context>) -> bool {
-    let reported = || client.client().context().reported.load(Ordering::Relaxed);
-    let before = reported();
+/// One event, and all that it holds. False: there was none.
+fn polled(client: &BaseProducer<Context>) -> bool {
+    let events = || client.client().context().events.load(Ordering::Relaxed);
+    let before = events();
     client.poll(Duration::ZERO);
-    reported() != before
+    events() != before
 }
 
 /// The thread, until it shall close.

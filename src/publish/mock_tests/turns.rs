@@ -91,28 +91,43 @@ impl Producer for CountedProducer {
     }
 }
 
+impl Turns {
+    fn now(&self) -> (u64, u64) {
+        let Self { served, rested } = self;
+        (served.load(Ordering::SeqCst), rested.load(Ordering::SeqCst))
+    }
+}
+
+/// A relay whose reports come batch by batch.
+fn busy() -> Relay {
+    let relay = Relay::start_with(&["recording", "stream"], &[("batch.num.messages", "1000")]);
+    let trip = Duration::from_millis(20);
+    relay.cluster.broker_round_trip_time(-1, trip).unwrap();
+    relay
+}
+
 #[test]
-fn the_publisher_polls_while_much_is_under_way_and_leaves_the_rest_to_the_thread() {
-    // Reports come batch by batch.
-    let small = [("batch.num.messages", "500")];
-    let relay = Relay::start_with(&["recording", "stream"], &small);
+fn the_publisher_polls_while_many_reports_come_and_leaves_the_rest_to_the_thread() {
+    let relay = busy();
     relay.accept_many(Family::Recording, 0..100);
     relay.settles();
-    let turns = || {
-        let Turns { served, rested } = &relay.turns;
-        (served.load(Ordering::SeqCst), rested.load(Ordering::SeqCst))
-    };
-    assert_eq!(turns(), (0, 0), "so few aren't worth its while");
-    relay.cluster.broker_down(-1).unwrap();
+    assert_eq!(relay.turns.now(), (0, 0), "so few aren't worth its while");
     relay.accept_many(Family::Recording, 100..6_000);
-    relay.until("they are under way", |_, status| {
-        status.lanes.iter().any(|lane| lane.in_flight > 5_000)
-    });
-    relay.cluster.broker_up(-1).unwrap();
     relay.settles();
-    relay.until("the thread has its turn again", |_, _| turns().1 > 0);
-    assert!(turns().0 > 0);
+    relay.until("the thread has its turn again", |relay, _| {
+        relay.turns.now().1 > 0
+    });
+    assert!(relay.turns.now().0 > 0);
     assert_eq!(relay.first_appearances("recording", 6_000), numbers(6_000));
+}
+
+#[test]
+fn at_its_end_the_publisher_leaves_the_last_reports_to_the_thread() {
+    let mut relay = busy();
+    relay.accept_many(Family::Recording, 0..20_000);
+    relay.until("it polls", |relay, _| relay.turns.now().0 > 0);
+    relay.stop(Duration::ZERO);
+    assert!(relay.turns.now().1 > 0);
 }
 
 /// On which thread each report came, by its number.
