@@ -79,7 +79,7 @@ impl Poller {
             // The thread has it in hand, and looks up soon.
             Err(TryLockError::WouldBlock) => return,
         };
-        // An event holds all reports of a broker's answer. As many as this are never there at once.
+        // An event holds all reports of a broker's answer. What is left comes with the next look.
         (0..EVENTS_MAX).take_while(|_| polled(client)).count();
     }
 
