@@ -48,6 +48,8 @@ const PURE: &[&str] = &[
     "publish/audit/parts.rs",
     "publish/audit/retention.rs",
     "publish/trouble.rs",
+    "publish/room.rs",
+    "publish/turn.rs",
     "publish/exact/checkpoint.rs",
     "publish/exact/decide.rs",
     "publish/exact/places.rs",

@@ -83,16 +83,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
     }
 
-    fn rest(&self) {
+    /// The producer's thread polls.
+    pub(super) fn rest(&self) {
         if let Shared::Open(_, producer) = &self.shared {
             producer.rest();
-        }
-    }
-
-    /// Its producer's thread polls from here on: the publisher's loop is over.
-    pub(super) fn end_turn(&mut self) {
-        if self.turn.end() {
-            self.rest();
         }
     }
 

@@ -59,11 +59,6 @@ impl Turn {
     pub(super) fn look_at(&self, now: Tick) -> Option<Tick> {
         self.ours.then(|| now + LOOK)
     }
-
-    /// Gives it back. True: it was the publisher's.
-    pub(super) const fn end(&mut self) -> bool {
-        std::mem::replace(&mut self.ours, false)
-    }
 }
 
 #[cfg(test)]
@@ -72,13 +67,6 @@ mod tests {
 
     const fn at(millis: u64) -> Tick {
         Tick::from_millis(millis)
-    }
-
-    fn ours() -> Turn {
-        let mut turn = Turn::default();
-        assert!(!turn.heard(at(1), MANY));
-        assert!(turn.is_ours());
-        turn
     }
 
     #[test]
@@ -111,11 +99,10 @@ mod tests {
 
     #[test]
     fn it_is_given_back_once_when_few_come() {
-        let mut turn = ours();
+        let mut turn = Turn::default();
+        assert!(!turn.heard(at(1), MANY) && turn.is_ours());
         assert!(!turn.heard(at(50), FEW - 1));
         assert!(turn.heard(at(101), 0));
         assert!(!turn.is_ours() && !turn.heard(at(300), 0));
-        let mut turn = ours();
-        assert!(turn.end() && !turn.end() && !turn.is_ours());
     }
 }

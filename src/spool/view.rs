@@ -232,7 +232,7 @@ impl View {
         let least = self.settled.least();
         let settled = self.closed.iter_mut();
         let mut settled = settled.take_while(|c| c.summary.through <= least);
-        let closed = settled.find(|c| c.cached && c.indexed)?;
+        let closed = settled.find(|c| c.cached)?;
         closed.cached = false;
         Some(closed.summary.name)
     }

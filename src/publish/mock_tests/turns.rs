@@ -6,9 +6,8 @@ use crate::{
     config,
     publish::{
         access::{Access, Clients},
-        broker::{Ask, Broker, Enqueued, OpenError, Producer},
+        broker::{Broker, Enqueued, OpenError, Producer},
         classify::Code,
-        exact::{Outcome, Places},
         kafka::{Kafka, KafkaProducer},
         mailbox::{ProducerId, Report, Reports, Ticket},
         message::Message,
@@ -62,18 +61,6 @@ impl Broker for Counted {
 impl Producer for CountedProducer {
     fn enqueue(&self, message: &Message, ticket: Ticket) -> Enqueued {
         self.producer.enqueue(message, ticket)
-    }
-
-    fn begin(&self) -> Outcome {
-        self.producer.begin()
-    }
-
-    fn places(&self) -> Places {
-        self.producer.places()
-    }
-
-    fn ask(&self, ask: Ask) {
-        self.producer.ask(ask);
     }
 
     fn serve(&self) {
