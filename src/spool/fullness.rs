@@ -1,7 +1,11 @@
 //! Whether new records are taken, and why not: too much is unsettled, the filesystem is nearly full, or the writer has no segment
 //! to go on in.
 
-use super::shared::{Shared, locked};
+use super::{
+    disk::Space,
+    prepare,
+    shared::{Shared, locked},
+};
 use std::{io, sync::atomic::Ordering};
 
 /// Why new records are refused.
@@ -27,6 +31,19 @@ impl Fullness {
         let over = || "the unsettled records reached spool.max_bytes".to_owned();
         self.blocked().cloned().or_else(|| self.over.then(over))
     }
+}
+
+/// How many bytes still fit before the spool is full, of `max` and on a filesystem with such space; `on_disk` are those of all
+/// segments. What is settled or not yet written in them counts as room, though it comes back by whole segments: true to within two of
+/// them, and the indices to come.
+pub(in crate::spool) fn room(max: u64, unsettled: u64, on_disk: u64, space: Space) -> u64 {
+    let by_limit = max.saturating_sub(unsettled);
+    let by_disk = space
+        .free
+        .saturating_add(on_disk)
+        .saturating_sub(unsettled)
+        .saturating_sub(prepare::reserve(space));
+    by_limit.min(by_disk)
 }
 
 impl Shared {
@@ -86,5 +103,27 @@ impl Shared {
     fn show(&self, fullness: &Fullness) {
         let full = fullness.over || fullness.blocked().is_some();
         self.full.store(full, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_is_what_the_limit_or_the_filesystem_leaves() {
+        let total = 1000;
+        let of = |unsettled, on_disk, free| room(500, unsettled, on_disk, Space { free, total });
+        assert_eq!(of(0, 100, 900), 500, "the limit");
+        assert_eq!(of(120, 200, 800), 380, "the limit, less what waits");
+        assert_eq!(
+            of(0, 100, 200),
+            250,
+            "the filesystem: 50 stay free, 100 can be used again"
+        );
+        assert_eq!(of(100, 100, 200), 150, "what waits can't");
+        assert_eq!(of(0, 100, 20), 70, "somebody else has taken of the reserve");
+        assert_eq!(of(100, 100, 20), 0);
+        assert_eq!(of(600, 600, 400), 0, "more than a limit made smaller");
     }
 }

@@ -35,6 +35,7 @@ pub(in crate::spool) fn step(shared: &Shared, now: Millis) {
         shared.next_segment_is(make_ready(shared).map_err(|e| e.to_string()));
         uncache_settled(shared);
     }
+    shared.measure_room();
     shared.refresh();
 }
 

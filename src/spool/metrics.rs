@@ -10,6 +10,7 @@ pub(in crate::spool) struct Metrics {
     pub(in crate::spool) bytes: IntGauge,
     pub(in crate::spool) max_bytes: IntGauge,
     pub(in crate::spool) disk_bytes: IntGauge,
+    pub(in crate::spool) room_bytes: IntGauge,
     /// Goes up here, and down where records are settled.
     pub(in crate::spool) pending_records: IntGauge,
     pub(in crate::spool) recovered_records: IntGauge,
@@ -60,6 +61,10 @@ impl Metrics {
             disk_bytes: gauge(
                 "spool_disk_bytes",
                 "Bytes of all segments on disk, those written ahead included.",
+            )?,
+            room_bytes: gauge(
+                "spool_room_bytes",
+                "Bytes that still fit before callbacks are refused: what the limit or, if that is less, the filesystem leaves.",
             )?,
             pending_records: gauge(
                 "spool_pending_records",

@@ -79,6 +79,8 @@ pub struct Status {
     pub max_bytes: u64,
     /// Bytes of all segments on disk, those written ahead included.
     pub disk_bytes: u64,
+    /// Bytes that still fit before new records are refused, a second ago: what `max_bytes` or, if that is less, the filesystem leaves.
+    pub room_bytes: u64,
     /// Segments in the log.
     pub segments: usize,
     /// Whether new records are refused now.

@@ -4,7 +4,7 @@
 use super::{
     corrupt::CorruptStore,
     disk::{Disk, is_unreadable},
-    fullness::Fullness,
+    fullness::{self, Fullness},
     identity::Lock,
     index::{Entry, Summary},
     load,
@@ -79,6 +79,8 @@ pub(in crate::spool) struct Shared {
     pub(in crate::spool) slot: Mutex<Slot>,
     /// The length of the segment that is ready; 0 if none is.
     pub(in crate::spool) ready_bytes: AtomicU64,
+    /// See [`fullness::room`]: as of the housekeeper's last look.
+    pub(in crate::spool) room_bytes: AtomicU64,
     /// The segment being written, between two batches.
     pub(in crate::spool) parked: Mutex<Option<Active>>,
     /// Files of removed segments that are still there.
@@ -129,6 +131,7 @@ impl Shared {
             view: Mutex::new(parts.view),
             slot: Mutex::new(parts.slot),
             ready_bytes: AtomicU64::new(0),
+            room_bytes: AtomicU64::new(0),
             parked: Mutex::default(),
             doomed: Mutex::default(),
             forgets: Mutex::default(),
@@ -160,6 +163,20 @@ impl Shared {
         metrics.disk_bytes.set(level(view.disk_bytes() + ahead));
         drop(view);
         self.show_quarantine();
+    }
+
+    /// Looks how much still fits. The disk that doesn't say is asked again at the next look.
+    pub(in crate::spool) fn measure_room(&self) {
+        let Ok(space) = self.disk.space() else {
+            return;
+        };
+        let ahead = self.ready_bytes.load(Ordering::Relaxed);
+        let view = locked(&self.view);
+        let (unsettled, on_disk) = (view.unsettled_bytes(), view.disk_bytes() + ahead);
+        drop(view);
+        let room = fullness::room(self.limits.max_bytes, unsettled, on_disk, space);
+        self.room_bytes.store(room, Ordering::Relaxed);
+        self.metrics.room_bytes.set(level(room));
     }
 
     pub(in crate::spool) fn show_quarantine(&self) {
@@ -246,6 +263,7 @@ impl Shared {
             pending_records: view.pending(),
             oldest_pending_at: view.oldest_pending().map(|at| at.to_string()),
             unsettled_bytes: view.unsettled_bytes(),
+            room_bytes: self.room_bytes.load(Ordering::Relaxed),
             max_bytes: self.limits.max_bytes,
             disk_bytes: view.disk_bytes() + ahead,
             segments: view.segments(),

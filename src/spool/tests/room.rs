@@ -9,7 +9,7 @@ use super::{
         prepare,
         record::Seq,
         scan::Item,
-        segment::Name,
+        segment::{self, Name},
     },
     fake_disk::{EIO, FakeDisk, Verb},
     rig::{self, Run},
@@ -97,6 +97,35 @@ fn the_writer_deletes_what_is_settled_before_it_says_full() {
             run.shared.status()
         );
     }
+}
+
+#[test]
+fn what_is_said_to_fit_fits_and_is_all_that_fits() {
+    let disk = FakeDisk::new();
+    let mut run = rig::open(&on(&disk), 1 << 30, 1).unwrap();
+    run.commit_ok(&[1]);
+    run.housekeeping();
+    let segment = run.shared.status().disk_bytes;
+    disk.set_capacity(disk.used() + reserve(&disk) + 10 * segment);
+    run.housekeeping();
+    let promised = run.shared.status().room_bytes;
+    let before = run.shared.status().unsettled_bytes;
+    let mut n = 2;
+    while run.commit(&[n]).1.iter().all(|a| matches!(a, Some(Ok(_)))) {
+        run.housekeeping();
+        n += 1;
+    }
+    let status = run.shared.status();
+    assert!(status.full, "{status:?}");
+    let taken = status.unsettled_bytes - before;
+    // These segments are tiny: their heads and indices count.
+    let heads = status.segments as u64 * segment::HEADER as u64;
+    let besides = heads + disk.used() - status.disk_bytes;
+    assert!(
+        taken <= promised && promised <= taken + besides + 2 * segment,
+        "{promised} promised, {taken} taken, {besides} besides"
+    );
+    assert!(status.room_bytes <= besides + 2 * segment, "{status:?}");
 }
 
 #[test]
