@@ -57,20 +57,29 @@ struct Current {
 }
 
 impl Files {
+    /// Those of the spool in this directory; none is touched yet.
+    pub(super) fn of(spool: &Path, limits: Rejects) -> Self {
+        Self {
+            dir: directory(spool),
+            limits,
+            current: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn open(spool: &Path, limits: Rejects) -> io::Result<Self> {
+        let mut files = Self::of(spool, limits);
+        files.go_on().map(|()| files)
+    }
+
     /// Makes the directory. A new run goes on in the last file, unless that has a torn end: else a few restarts would push out what
     /// there is room for.
-    pub(super) fn open(spool: &Path, limits: Rejects) -> io::Result<Self> {
-        let dir = directory(spool);
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-        let current = match numbers(&dir)?.last() {
-            Some(last) => Current::go_on(&dir, *last)?,
-            None => None,
-        };
-        Ok(Self {
-            dir,
-            limits,
-            current,
-        })
+    pub(super) fn go_on(&mut self) -> io::Result<()> {
+        self.make_directory()?;
+        if let Some(last) = numbers(&self.dir)?.last() {
+            self.current = Current::go_on(&self.dir, *last)?;
+        }
+        Ok(())
     }
 
     /// Writes an entry; false if it is larger than there is room for.
@@ -106,7 +115,13 @@ impl Files {
         Ok(true)
     }
 
+    fn make_directory(&self) -> io::Result<()> {
+        let mut directory = DirBuilder::new();
+        directory.recursive(true).mode(0o700).create(&self.dir)
+    }
+
     fn begin(&self, at: Millis) -> io::Result<Current> {
+        self.make_directory()?;
         let all = numbers(&self.dir)?;
         // A clock that was put back doesn't bring the order down.
         let number = all.last().map_or(at.0, |last| at.0.max(last + 1));

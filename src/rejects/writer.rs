@@ -90,7 +90,7 @@ impl Ledger {
 /// Starts the ledger of the spool in this directory; none of it if `rejects.max_entries` is 0.
 ///
 /// # Errors
-/// If the directory can't be made or the thread not be started.
+/// If the thread can't be started. What can't be read or written is a nuisance, and told.
 pub fn open(
     spool: &Path,
     limits: Rejects,
@@ -100,16 +100,17 @@ pub fn open(
     if limits.max_entries == 0 {
         return Ok((Ledger::none(), None));
     }
-    let files = Files::open(spool, limits)?;
     let (entries, coming) = sync_channel(QUEUE);
     let bytes = Arc::new(AtomicUsize::new(0));
-    let writer = Writer {
-        files,
+    let mut writer = Writer {
+        files: Files::of(spool, limits),
         coming,
         bytes: Arc::clone(&bytes),
         metrics: metrics.clone(),
         failing: false,
     };
+    let begun = writer.files.go_on();
+    writer.tell(&begun);
     let thread = thread::Builder::new()
         .name("livebridge-rejects".into())
         .spawn(move || writer.run(&*clock))?;
@@ -178,31 +179,56 @@ mod tests {
     use crate::clock::SystemClock;
     use std::ops::ControlFlow;
 
+    const LIMITS: Rejects = Rejects {
+        max_entries: 10_000,
+        max_bytes: 64 << 20,
+        max_age: Duration::from_secs(3600),
+    };
+
+    fn entries(spool: &Path) -> usize {
+        let mut count = 0;
+        read(spool, |_, _, _| {
+            count += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        count
+    }
+
+    #[test]
+    fn a_last_file_that_cannot_be_read_keeps_nobody_from_starting() {
+        let spool = tempfile::tempdir().unwrap();
+        let last = spool.path().join("rejects/000000000000001.log");
+        std::fs::create_dir_all(&last).unwrap();
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let (ledger, thread) =
+            open(spool.path(), LIMITS, Arc::new(SystemClock), metrics.clone()).unwrap();
+        ledger.offer(2, || entry(SystemClock.now().0, b"{}"));
+        drop(ledger);
+        thread.unwrap().join().unwrap();
+        assert_eq!((metrics.written.get(), metrics.dropped.get()), (1, 0));
+        std::fs::remove_dir(last).unwrap();
+        assert_eq!(entries(spool.path()), 1);
+    }
+
     #[test]
     fn what_is_offered_is_written_and_a_full_queue_drops_without_waiting() {
         let spool = tempfile::tempdir().unwrap();
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        let limits = Rejects {
-            max_entries: 10_000,
-            max_bytes: 64 << 20,
-            max_age: Duration::from_secs(3600),
-        };
         let (ledger, thread) =
-            open(spool.path(), limits, Arc::new(SystemClock), metrics.clone()).unwrap();
+            open(spool.path(), LIMITS, Arc::new(SystemClock), metrics.clone()).unwrap();
         let now = SystemClock.now().0;
         for at in 0..100 {
             ledger.offer(2, || entry(now + at, b"{}"));
         }
         drop(ledger);
         thread.unwrap().join().unwrap();
-        let mut count = 0;
-        read(spool.path(), |_, _, _| {
-            count += 1;
-            ControlFlow::Continue(())
-        })
-        .unwrap();
         assert_eq!(
-            (count, metrics.written.get(), metrics.dropped.get()),
+            (
+                entries(spool.path()),
+                metrics.written.get(),
+                metrics.dropped.get()
+            ),
             (100, 100, 0)
         );
 
