@@ -27,6 +27,7 @@ fn producer(broker: &Broker, id: &str) -> BaseProducer {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", broker.bootstrap())
         .set("transactional.id", id)
+        .set("transaction.timeout.ms", "300000")
         .create()
         .expect("a producer");
     producer.init_transactions(PATIENCE).expect("its id");
@@ -154,6 +155,34 @@ fn a_commit_counts_when_its_messages_can_be_seen_and_not_before() {
 
     other.abort_transaction(PATIENCE).expect("aborted");
     relay.wait_until_settled(DEADLINE);
+    let findings = check(broker, &topics, &journal);
+    assert_eq!(findings.callbacks, 1);
+}
+
+/// Longer than the relay waits before it takes a transaction of its own for forgotten: what it sent is there, hidden by the other.
+#[test]
+fn what_another_transaction_hides_is_not_sent_again() {
+    let broker = Broker::shared();
+    let topics = Topics::create(broker, 1).with_checkpoint(broker);
+    let mut journal = empty();
+    let mut relay = relay(broker, &topics);
+    relay.start();
+    let other = producer(broker, "somebody else's, and open for minutes");
+    other.begin_transaction().expect("begun");
+    let open: BaseRecord<'_, str, str> = BaseRecord::to(topics.of("recording")).payload("open");
+    other.send(open).expect("taken");
+    other.flush(PATIENCE).expect("acked");
+
+    post(&relay, &mut journal, "a", 1..2);
+    wait::until("what hides it to be found out", 3 * DEADLINE, || {
+        let told = relay
+            .log()
+            .contains("a transaction that isn't ours is open");
+        told.then_some(())
+    });
+    other.abort_transaction(PATIENCE).expect("aborted");
+    relay.wait_until_settled(3 * DEADLINE);
+    assert!(!relay.log().contains("are sent there again"));
     let findings = check(broker, &topics, &journal);
     assert_eq!(findings.callbacks, 1);
 }

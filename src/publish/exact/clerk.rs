@@ -40,6 +40,8 @@ use std::{
 const INIT: Duration = Duration::from_secs(10);
 /// For what is sent again to be acked.
 const SENT: Duration = Duration::from_secs(10);
+/// After an abort, for its markers.
+const CLOSED_AT_MOST: Duration = Duration::from_secs(5);
 /// In tickets: what is sent again, of which nobody waits for a report.
 const AGAIN: Ticket = Ticket {
     family: Family::Unknown,
@@ -202,7 +204,19 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
         let (Some(reader), Some(eye), Some(all)) = (&self.reader, &self.eye, &self.all) else {
             return Err("nothing to look at".into());
         };
-        let unseen = eye.unseen(all, &last.sent, until)?;
+        let mut unseen = eye.unseen(all, &last.sent, until)?;
+        if unseen.iter().any(|gone| gone.hangs) {
+            self.close_what_hangs(&unseen)?;
+            // What was ours is closed now. What is still open is somebody else's, and may only hide what is there: to send that
+            // again would double it.
+            unseen = eye.unseen(all, &last.sent, Instant::now() + CLOSED_AT_MOST)?;
+            if let Some(hidden) = unseen.iter().find(|gone| gone.hangs) {
+                return Err(format!(
+                    "{}[{}]: a transaction that isn't ours is open, so that no reader of committed messages gets past it",
+                    hidden.topic, hidden.partition
+                ));
+            }
+        }
         if unseen.is_empty() {
             return Ok(());
         }
@@ -214,7 +228,6 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
                 "a transaction was committed, and the brokers have forgotten that in this partition: its messages are sent there again"
             );
         }
-        self.close_what_hangs(&unseen)?;
         let places = self.send_again(reader, last, &unseen)?;
         eye.sees(&places)
     }
