@@ -11,7 +11,8 @@ use super::{
     proxy_header, reply,
     watched::Watched,
 };
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use http_body_util::Full;
+use hyper::{Method, Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc};
 use tokio::{
@@ -191,11 +192,18 @@ impl Connection {
         let (door, progress, phase) = (Arc::clone(&self.door), self.progress, self.phase.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let (door, mut phase, stream) = (Arc::clone(&door), phase.clone(), progress.stream());
+            let is_head = request.method() == Method::HEAD;
             async move {
                 // What is left unread of a stream is reset, and no other stream is touched by that.
                 let answer = handle(&door, peer, request, &mut phase).await;
                 drop(stream);
-                Ok::<_, Infallible>(answer.reply)
+                // For HTTP/1 hyper leaves the body out by itself.
+                let reply = answer.reply;
+                Ok::<_, Infallible>(if is_head {
+                    reply.map(|_| Full::default())
+                } else {
+                    reply
+                })
             }
         });
         http2::serve(io, service, &self.door, &patience, self.phase).await

@@ -64,8 +64,13 @@ pub(super) fn header(name: &str, value: &str) -> Vec<u8> {
 
 /// The head of a POST.
 pub(super) fn head(path: &str) -> Vec<u8> {
+    head_of("POST", path)
+}
+
+/// The head of a request.
+pub(super) fn head_of(method: &str, path: &str) -> Vec<u8> {
     let names = [
-        (":method", "POST"),
+        (":method", method),
         (":scheme", "http"),
         (":authority", "x"),
         (":path", path),

@@ -35,6 +35,28 @@ async fn clear_text_with_prior_knowledge_gives_the_same_answers() {
     }
 }
 
+/// A body would be a fault of the protocol.
+#[tokio::test]
+async fn the_answer_to_a_head_has_no_body() {
+    let rig = Rig::durable(Settings::default()).await;
+    let mut client = connect(&rig).await;
+    for (stream, path, status) in [(1, PATH, 405), (3, "/nothing", 404)] {
+        let head = head_of("HEAD", path);
+        let request = frame(HEADERS, END_HEADERS | END_STREAM, stream, &head);
+        client.send(&request).await;
+        assert_eq!(client.status(stream).await, status);
+    }
+    client.post(5, PATH, &signed(100)).await;
+    loop {
+        let frame = client.next().await.unwrap();
+        match (frame.kind, frame.stream) {
+            (DATA, 1 | 3) => panic!("a body on stream {}", frame.stream),
+            (HEADERS, 5) => break,
+            _ => {}
+        }
+    }
+}
+
 #[tokio::test]
 async fn streams_overlap_and_each_gets_its_own_answer() {
     let (rig, mut writer) = Rig::with_writer(Settings::default()).await;
