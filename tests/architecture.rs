@@ -27,6 +27,8 @@ const PURE: &[&str] = &[
     "callback",
     "follow/decision.rs",
     "follow/filter.rs",
+    "spool/bytes.rs",
+    "spool/lost.rs",
     "spool/frame.rs",
     "spool/envelope.rs",
     "spool/segment.rs",
@@ -194,11 +196,32 @@ fn collect(path: &Path, found: &mut Vec<Source>) {
     }
 }
 
-/// Without comments, and without what follows the unit tests' heading, which ends every file.
+/// Without comments, and without each item that is there for tests only: up to the line that closes it, which is indented as it is.
 fn production_code(text: &str) -> String {
-    text.lines()
-        .take_while(|line| line.trim() != "#[cfg(test)]")
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let mut code = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() == "#[cfg(test)]" {
+            let indent = line.len() - line.trim_start().len();
+            let ends = |line: &&str| {
+                let closes = line.ends_with(['}', ';', ','])
+                    && line.len() - line.trim_start().len() == indent;
+                closes && !line.trim_start().starts_with("//")
+            };
+            lines.by_ref().find(ends);
+        } else if !line.trim_start().starts_with("//") {
+            code.push(line);
+        }
+    }
+    code.join("\n")
+}
+
+#[test]
+fn what_follows_an_item_for_tests_is_code() {
+    let text = "use a;\n#[cfg(test)]\nmod tests;\n// no\nfn b() {\n    c();\n    #[cfg(test)]\n    d(\n        e,\n    );\n    f();\n}\n\n\
+                #[cfg(test)]\nmod tests {\n    fn g() {}\n}\nfn h() {}\n";
+    assert_eq!(
+        production_code(text),
+        "use a;\nfn b() {\n    c();\n    f();\n}\n\nfn h() {}"
+    );
 }

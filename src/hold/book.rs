@@ -39,7 +39,6 @@ struct Load {
 struct Held<W> {
     record: Record,
     event: EventName,
-    source: u16,
     /// Its lane is done with it: its copy for the quarantine is what is waited for.
     aside: bool,
     waiting: Vec<(How, W)>,
@@ -159,7 +158,6 @@ impl<W: Waits> Book<W> {
                 envelope,
             },
             event,
-            source,
             aside: false,
             waiting: vec![(How::New, waiter)],
         };
@@ -188,7 +186,7 @@ impl<W: Waits> Book<W> {
     /// It will never be acked. It is forgotten before anybody is told, so that the sender's retry is taken anew.
     pub(super) fn refuse(&mut self, seq: Seq) -> Option<Gone<W>> {
         let held = self.remove(seq)?;
-        self.window.forget(held.source, held.record.ce_id, seq);
+        self.window.forget(seq);
         Some(self.gone(held))
     }
 

@@ -5,6 +5,7 @@ use super::{
     bytes::{pad, written},
     disk::{Dir, Disk, DiskFile, is_unreadable, read_all},
     index::{self, Entry, Summary},
+    lost,
     scan::{self, Scanned},
     segment::Name,
 };
@@ -39,7 +40,8 @@ pub(in crate::spool) fn scanned(disk: &dyn Disk, name: Name) -> io::Result<Scann
     })
 }
 
-/// The entries of a closed segment, from its index, or by reading through it if there is no usable one.
+/// The entries of a closed segment, from its index, or by reading through it if there is no usable one: then one for each record
+/// that should be there and isn't, too.
 pub(in crate::spool) fn entries(disk: &dyn Disk, summary: &Summary) -> io::Result<Vec<Entry>> {
     let name = summary.name;
     match read_all(disk, Dir::Root, &name.index(), index::FILE_MAX) {
@@ -61,7 +63,7 @@ pub(in crate::spool) fn entries(disk: &dyn Disk, summary: &Summary) -> io::Resul
         scan::Item::Frame(frame) => Some(frame.entry),
         scan::Item::Bad(_) => None,
     });
-    Ok(entries
+    let mut entries: Vec<Entry> = entries
         .filter(|e| e.seq >= summary.from && e.seq <= summary.through)
         .map(|mut e| {
             let place = sources
@@ -72,7 +74,10 @@ pub(in crate::spool) fn entries(disk: &dyn Disk, summary: &Summary) -> io::Resul
                 .unwrap_or(u16::MAX);
             e
         })
-        .collect())
+        .collect();
+    entries.extend(lost::lost(summary, &entries));
+    entries.sort_unstable_by_key(|e| e.seq);
+    Ok(entries)
 }
 
 /// A file without the zeros at its end, and which ranges of it can't be read: what a segment's memory needs is what was written to it.

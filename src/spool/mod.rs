@@ -7,7 +7,7 @@
 //! ```
 //!
 //! * Formats, pure: `frame`, `envelope`, `segment`, `index`, `checkpoint`.
-//! * Deciding, pure: `scan` (what a crash left), `window` (duplicates), `view` (what is where, and settled).
+//! * Deciding, pure: `scan` (what a crash left), `lost` (what an index that is gone said), `window` (duplicates), `view` (what is where, and settled).
 //! * Doing, over the `disk` trait: `load`, `recovery`, `writer`, `prepare`, `removal`, `housekeeper`, `cursor`, `quarantine`,
 //!   `lineage`.
 //! * Tying: `store`. From outside, reading only: [`look`].
@@ -28,6 +28,7 @@ mod lineage;
 mod load;
 mod log_outlet;
 pub mod look;
+mod lost;
 #[doc(hidden)]
 pub mod measured;
 mod metrics;

@@ -12,12 +12,12 @@ use super::{
     opened::Status,
     outlet::Settled,
     prepare::{Prepared, Sizes},
-    record::{CeId, Seq},
+    record::Seq,
     segment::Instance,
     view::{Missing, View},
     writer::Active,
 };
-use crate::callback::names::{Family, SourceName};
+use crate::callback::names::Family;
 use std::{
     io,
     sync::{
@@ -46,7 +46,7 @@ pub(in crate::spool) struct Limits {
 #[derive(Debug, Default)]
 pub(in crate::spool) struct Forgets {
     /// One by one …
-    pub(in crate::spool) records: Vec<(SourceName, CeId, Seq)>,
+    pub(in crate::spool) records: Vec<Seq>,
     /// … or everything.
     pub(in crate::spool) all: bool,
 }
@@ -235,13 +235,11 @@ impl Shared {
             Err(e) => self.survived(format!("damaged bytes can't be set aside: {e}")),
             Ok(()) => {}
         }
-        let source = summary.sources.get(usize::from(entry.source)).cloned();
         let mut forgets = locked(&self.forgets);
-        match source {
-            Some(source) if forgets.records.len() < FORGETS_MAX => {
-                forgets.records.push((source, entry.ce_id, entry.seq));
-            }
-            _ => forgets.all = true,
+        if forgets.records.len() < FORGETS_MAX {
+            forgets.records.push(entry.seq);
+        } else {
+            forgets.all = true;
         }
         Ok(())
     }
@@ -263,9 +261,9 @@ impl Shared {
             pending_records: view.pending(),
             oldest_pending_at: view.oldest_pending().map(|at| at.to_string()),
             unsettled_bytes: view.unsettled_bytes(),
-            room_bytes: self.room_bytes.load(Ordering::Relaxed),
             max_bytes: self.limits.max_bytes,
             disk_bytes: view.disk_bytes() + ahead,
+            room_bytes: self.room_bytes.load(Ordering::Relaxed),
             segments: view.segments(),
             full: self.full.load(Ordering::Acquire),
             full_because: fullness.because(),

@@ -81,7 +81,7 @@ impl Window {
         self.at(*place).map(|r| r.seq)
     }
 
-    /// Remembers a callback, in place of an older one with the same identity.
+    /// Remembers a callback, in place of an older one with the same identity. Numbers given to it must grow.
     pub(crate) fn insert(&mut self, source: u16, ce_id: CeId, seq: Seq, accepted_at: Millis) {
         self.remove(source, ce_id);
         while self.ring.len() >= self.max_entries {
@@ -111,10 +111,14 @@ impl Window {
         });
     }
 
-    /// Forgets a callback if `seq` is the record that it has.
-    pub(crate) fn forget(&mut self, source: u16, ce_id: CeId, seq: Seq) {
-        if self.find(source, ce_id) == Some(seq) {
-            self.remove(source, ce_id);
+    /// Forgets the callback whose record is `seq`.
+    pub(crate) fn forget(&mut self, seq: Seq) {
+        let at = self.ring.partition_point(|r| r.seq < seq);
+        if let Some(r) = self.ring.get(at).copied()
+            && r.seq == seq
+            && !r.gone
+        {
+            self.remove(r.source, r.ce_id);
         }
     }
 
@@ -236,9 +240,9 @@ mod tests {
     fn s2_3_a_record_that_turned_out_corrupt_is_forgotten_but_not_its_successor() {
         let mut w = window(10);
         w.insert(0, id(1), Seq(5), Millis(0));
-        w.forget(0, id(1), Seq(4));
+        w.forget(Seq(4));
         assert_eq!(w.find(0, id(1)), Some(Seq(5)));
-        w.forget(0, id(1), Seq(5));
+        w.forget(Seq(5));
         assert_eq!(w.find(0, id(1)), None);
         w.insert(0, id(1), Seq(9), Millis(1));
         assert_eq!(w.find(0, id(1)), Some(Seq(9)));
@@ -314,7 +318,7 @@ mod tests {
                         list.retain(|e| now - e.2 < 1_800_000);
                     }
                     _ => if let Some(found) = w.find(0, id(n)) {
-                        w.forget(0, id(n), found);
+                        w.forget(found);
                         list.retain(|e| e.0 != n);
                     }
                 }

@@ -136,9 +136,8 @@ impl Writer {
         if forgets.all {
             self.window.clear();
         }
-        for (source, ce_id, seq) in forgets.records {
-            let source = self.place_of(&source);
-            self.window.forget(source, ce_id, seq);
+        for seq in forgets.records {
+            self.window.forget(seq);
         }
     }
 

@@ -282,6 +282,30 @@ fn a_damaged_index_costs_a_read_through_and_nothing_else() {
 }
 
 #[test]
+fn a_record_that_is_damaged_where_the_index_is_too_is_counted_and_its_retry_is_taken() {
+    for at in [0, 30, 700] {
+        let (disk, name, offsets) = three_batches();
+        drop(rig::open(&on(&disk), 1 << 20, 1).unwrap());
+        disk.damage(Dir::Root, &name.index(), at, 1);
+        disk.damage(Dir::Root, &name.to_string(), offsets[4] + 200, 1);
+        let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+        let (records, corrupt) = run.read(Seq(0));
+        let mut counted: Vec<u64> = corrupt.iter().map(|(seq, _)| seq.0).collect();
+        // A summary that can't be read costs a reading through at the start, which finds it by then.
+        let at_start = run.report.corrupt_records;
+        counted.extend((0..at_start).map(|_| 5));
+        assert_eq!((records.len(), counted), (8, vec![5]), "at {at}");
+        assert_eq!(
+            run.commit_ok(&[5])[0].how(),
+            How::New,
+            "at {at}: the sender's retry"
+        );
+        run.settle_all(run.outlet.durable_end()).unwrap();
+        assert_eq!(run.shared.status().pending_records, 0, "at {at}");
+    }
+}
+
+#[test]
 fn a_damaged_checkpoint_publishes_again_rather_than_not_at_all() {
     let (disk, _, _) = three_batches();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();

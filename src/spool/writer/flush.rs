@@ -100,7 +100,7 @@ impl Writer {
     /// The sender's retry must be appended anew: entries go first, then the receipts fail.
     fn fail(&mut self) {
         for Staged { entry, .. } in &self.staged {
-            self.window.forget(entry.source, entry.ce_id, entry.seq);
+            self.window.forget(entry.seq);
         }
         let staged = std::mem::take(&mut self.staged)
             .into_iter()
