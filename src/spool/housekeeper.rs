@@ -92,7 +92,13 @@ fn index_closed(shared: &Shared) -> io::Result<()> {
         };
         let bytes = index::encode(summary, &entries);
         write_whole(&*shared.disk, Dir::Root, &summary.name.index(), &[&bytes])?;
-        locked(&shared.view).indexed(summary.name);
+        let mut view = locked(&shared.view);
+        view.indexed(summary.name);
+        if !view.has(summary.name) {
+            // The writer removed it for room meanwhile, when there was no index yet.
+            drop(view);
+            shared.disk.remove(Dir::Root, &summary.name.index())?;
+        }
     }
 }
 

@@ -216,9 +216,10 @@ fn what_is_settled_leaves_the_page_cache_once_and_what_somebody_reads_stays() {
     assert_eq!(disk.uncached(), files(&[first, second, third]));
 }
 
-/// A disk on which, once armed, the next segment isn't put in place until somebody says so.
+/// A disk on which, once armed, the next file of a kind isn't put in place until somebody says so.
 struct Stuck {
     disk: FakeDisk,
+    kind: &'static str,
     armed: AtomicBool,
     reached: mpsc::SyncSender<()>,
     go_on: Mutex<Receiver<()>>,
@@ -235,7 +236,7 @@ impl Disk for Stuck {
         self.disk.open(dir, name)
     }
     fn rename(&self, dir: Dir, from: &str, to: &str) -> io::Result<()> {
-        if to.ends_with(".segment") && self.armed.swap(false, Ordering::SeqCst) {
+        if to.ends_with(self.kind) && self.armed.swap(false, Ordering::SeqCst) {
             self.reached.send(()).unwrap();
             let _ = self.go_on.lock().unwrap().recv();
         }
@@ -255,16 +256,56 @@ impl Disk for Stuck {
     }
 }
 
-#[test]
-fn a_stuck_disk_holds_up_neither_the_writer_nor_the_status() {
+/// The disk; what is told when it is stuck; and what lets it go on.
+fn stuck_at(kind: &'static str) -> (Arc<Stuck>, Receiver<()>, mpsc::SyncSender<()>) {
     let (reached, at_rename) = mpsc::sync_channel(1);
     let (release, go_on) = mpsc::sync_channel(1);
-    let stuck = Arc::new(Stuck {
+    let stuck = Stuck {
         disk: FakeDisk::new(),
+        kind,
         armed: AtomicBool::new(false),
         reached,
         go_on: Mutex::new(go_on),
-    });
+    };
+    (Arc::new(stuck), at_rename, release)
+}
+
+#[test]
+fn a_segment_removed_while_its_index_is_written_leaves_none() {
+    let (stuck, at_rename, release) = stuck_at(".index");
+    let disk: Arc<dyn Disk> = stuck.clone();
+    let mut run = rig::open(&disk, 1 << 20, 1).unwrap();
+    // More than one segment, the first closed; all settled.
+    while run.shared.status().segments < 2 {
+        let next = run.outlet.durable_end().next().0;
+        run.commit_ok(&[next]);
+    }
+    run.settle_all(run.outlet.durable_end()).unwrap();
+    let closed = rig::segments(&stuck.disk)[0];
+    stuck.armed.store(true, Ordering::SeqCst);
+    let shared = Arc::clone(&run.shared);
+    let housekeeper =
+        thread::spawn(move || super::super::housekeeper::step(&shared, crate::clock::Millis(1)));
+    at_rename.recv_timeout(PATIENCE).unwrap();
+    // The writer needs room: what is settled goes.
+    stuck
+        .disk
+        .set_capacity(stuck.disk.used() + reserve(&stuck.disk));
+    drop(prepare::take(&run.shared));
+    drop(prepare::take(&run.shared));
+    assert!(
+        !rig::segments(&stuck.disk).contains(&closed),
+        "it is still there"
+    );
+    release.send(()).unwrap();
+    housekeeper.join().unwrap();
+    let files = stuck.disk.list(Dir::Root).unwrap();
+    assert!(!files.contains(&closed.index()), "{files:?}");
+}
+
+#[test]
+fn a_stuck_disk_holds_up_neither_the_writer_nor_the_status() {
+    let (stuck, at_rename, release) = stuck_at(".segment");
     let disk: Arc<dyn Disk> = stuck.clone();
     let mut run = rig::open(&disk, 1 << 30, 1).unwrap();
     run.commit_ok(&[1]);
