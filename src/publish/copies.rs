@@ -23,7 +23,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+        mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
     },
     thread,
     time::{Duration, Instant},
@@ -78,7 +78,14 @@ impl KafkaCopies {
 
 impl Copies for KafkaCopies {
     fn offer(&self, copy: Message, owed_by: Option<Seq>) -> bool {
-        self.0.try_send(Waiting { copy, owed_by }).is_ok()
+        match self.0.try_send(Waiting { copy, owed_by }) {
+            Ok(()) => true,
+            // Its callback would wait for room without end. The end of this thread ends the process, and the next one begins anew.
+            Err(TrySendError::Disconnected(_)) if owed_by.is_some() => {
+                panic!("the thread of copies is gone, by a panic")
+            }
+            Err(_) => false,
+        }
     }
 }
 
