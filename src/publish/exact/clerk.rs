@@ -204,12 +204,17 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
         let (Some(reader), Some(eye), Some(all)) = (&self.reader, &self.eye, &self.all) else {
             return Err("nothing to look at".into());
         };
-        let mut unseen = eye.unseen(all, &last.sent, until)?;
+        let mut unseen = eye.unseen(all, &last.sent, found.hidden, until)?;
         if unseen.iter().any(|gone| gone.hangs) {
             self.close_what_hangs(&unseen)?;
             // What was ours is closed now. What is still open is somebody else's, and may only hide what is there: to send that
             // again would double it.
-            unseen = eye.unseen(all, &last.sent, Instant::now() + CLOSED_AT_MOST)?;
+            unseen = eye.unseen(
+                all,
+                &last.sent,
+                found.hidden,
+                Instant::now() + CLOSED_AT_MOST,
+            )?;
             if let Some(hidden) = unseen.iter().find(|gone| gone.hangs) {
                 return Err(format!(
                     "{}[{}]: a transaction that isn't ours is open, so that no reader of committed messages gets past it",

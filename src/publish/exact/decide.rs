@@ -13,6 +13,9 @@ pub struct Found {
     pub last: Option<Stored>,
     /// The last message by a run that this spool has seen, this run included.
     pub ours: Option<Stored>,
+    /// They lie behind a transaction that hangs, so that it isn't known whether they were committed: only whether what they speak of
+    /// can be seen tells.
+    pub hidden: bool,
 }
 
 /// What this run knows of its spool and of itself.
@@ -166,7 +169,14 @@ mod tests {
                 settled: all(self.local),
                 last_seen: self.last_seen,
             };
-            decide(&Found { last, ours }, &here)
+            decide(
+                &Found {
+                    last,
+                    ours,
+                    hidden: false,
+                },
+                &here,
+            )
         }
     }
 

@@ -90,6 +90,7 @@ impl Reader {
             (Some(last), Some(ours)) if last == ours => Ok(Found {
                 last: Some(last),
                 ours: Some(ours),
+                hidden: true,
             }),
             _ => Err(format!(
                 "{}: a transaction is never ended there, and another relay's checkpoint of this spool is in it or behind it; \

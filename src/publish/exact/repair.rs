@@ -68,6 +68,8 @@ enum Stands {
     Hangs,
     /// The record isn't there any more.
     Gone,
+    /// There is no permission to ask.
+    Denied,
 }
 
 impl Eye {
@@ -93,11 +95,12 @@ impl Eye {
         Ok(())
     }
 
-    /// What can't be seen of it, and isn't gone.
+    /// What can't be seen of it, and isn't gone. Where nothing may be read, that is an error if it `must` be known.
     pub(super) fn unseen(
         &self,
         all: &BaseConsumer<Context>,
         places: &Places,
+        must: bool,
         until: Instant,
     ) -> Result<Vec<Unseen>, String> {
         let mut unseen = Vec::new();
@@ -105,6 +108,12 @@ impl Eye {
             let found = self.unseen_in(all, (topic, partition, last), places, until);
             match found {
                 Ok(found) => unseen.extend(found),
+                Err(Blind::Denied) if must => {
+                    return Err(format!(
+                        "{topic}: may not be read, and only what lies there tells whether the last checkpoint was committed, which an open \
+                         transaction hides: give the relay the permission to read it"
+                    ));
+                }
                 Err(Blind::Denied) => tracing::warn!(
                     topic,
                     "may not be read: whether what was committed can be seen there stays unknown"
@@ -128,6 +137,7 @@ impl Eye {
         let stands = self.stands(topic, partition, last, until);
         let hangs = match stands.map_err(Blind::For)? {
             Stands::Gone => return Ok(None),
+            Stands::Denied => return Err(Blind::Denied),
             Stands::Settled if self.is_seen(topic, partition, last)? => return Ok(None),
             Stands::Settled => false,
             Stands::Hangs => true,
@@ -160,7 +170,7 @@ impl Eye {
                 Ok((first, _)) if first > last => return Ok(Stands::Gone),
                 Ok((_, settled)) if settled > last => return Ok(Stands::Settled),
                 Ok(_) if is_late => return Ok(Stands::Hangs),
-                Err(e) if is_denied(&e) => return Ok(Stands::Gone),
+                Err(e) if is_denied(&e) => return Ok(Stands::Denied),
                 Err(e) if is_unknown(&e) && Instant::now() >= deleted => return Ok(Stands::Gone),
                 Err(e) if is_late => return Err(format!("{topic}[{partition}]: {e}")),
                 Ok(_) | Err(_) => {}
