@@ -31,8 +31,8 @@ enum TopicsCommand {
     Create(Create),
 }
 
-/// Creates the missing topics of all families that aren't off, and the quarantine topic. Existing ones are left and
-/// listed.
+/// Creates the missing topics of all families that aren't off, the quarantine topic and, with exactly-once, the
+/// checkpoint topic. Existing ones are left and listed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
                         livebridge topics create --key KEY --bootstrap-servers kafka-1:9092\n  \

@@ -63,7 +63,7 @@ settings! {
     LOG_FORMAT = setting("log.format", "--log-format", "LIVEBRIDGE_LOG_FORMAT", "", "text or json; text on a terminal, else json, when not set");
     LOG_LEVEL = setting("log.level", "--log-level", "RUST_LOG", "info", "trace, debug, info, warn, error or off, or a filter such as info,librdkafka=debug");
     SPOOL_MAX_BYTES = file_only("spool.max_bytes", "10GiB", "all segments together; full (503) when the unsettled bytes reach it; at least 1MiB");
-    SPOOL_SEGMENT_BYTES = file_only("spool.segment_bytes", "64MiB", "the size of one segment, from limits.body_bytes + 64KiB to spool.max_bytes, at most 1GiB; when not set, at most a quarter of spool.max_bytes");
+    SPOOL_SEGMENT_BYTES = file_only("spool.segment_bytes", "64MiB", "the most that one segment takes, from limits.body_bytes + 64KiB to spool.max_bytes, at most 1GiB; no segment takes more than an eighth of spool.max_bytes, unless one record needs it, and the first ones of a run are smaller");
     SPOOL_RETAIN = file_only("spool.retain", "24h", "how long settled segments stay for replay, best effort; at most 3650 days");
     QUARANTINE_MAX_BYTES = file_only("spool.quarantine_max_bytes", "1GiB", "the limit of the local quarantine; at it, the lane concerned waits; at least 1MiB");
     DEDUP_WINDOW = file_only("dedup.window", "30m", "how long the same callback counts as a duplicate, 20m to 7days");

@@ -172,7 +172,6 @@ impl Future for Receipt {
 pub struct Appender {
     queue: mpsc::Sender<Append>,
     bytes: Arc<Semaphore>,
-    full: Arc<AtomicBool>,
     stood_down: Arc<AtomicBool>,
 }
 
@@ -181,7 +180,6 @@ impl Appender {
     pub(in crate::spool) fn new(
         records: usize,
         bytes: usize,
-        full: Arc<AtomicBool>,
         stood_down: Arc<AtomicBool>,
     ) -> (Self, mpsc::Receiver<Append>) {
         let (queue, waiting) = mpsc::channel(records);
@@ -189,7 +187,6 @@ impl Appender {
         let appender = Self {
             queue,
             bytes,
-            full,
             stood_down,
         };
         (appender, waiting)
@@ -240,13 +237,6 @@ impl Appender {
         })?;
         Ok(Receipt(receipt))
     }
-
-    /// Whether the spool takes no new record now. A duplicate of something durable is answered all the same, so
-    /// the door still asks; readiness is what this is for.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.full.load(Ordering::Acquire)
-    }
 }
 
 /// A writer for tests of the door: what arrives is answered as the test says.
@@ -273,7 +263,7 @@ pub(crate) mod fake {
 
     impl FakeWriter {
         pub(crate) fn new(records: usize, bytes: usize) -> (Appender, Self) {
-            let (appender, waiting) = Appender::new(records, bytes, Arc::default(), Arc::default());
+            let (appender, waiting) = Appender::new(records, bytes, Arc::default());
             let last = Seq(0);
             (appender, Self { waiting, last })
         }

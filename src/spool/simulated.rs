@@ -95,7 +95,6 @@ impl SimulatedSpool {
         let (appender, queue) = Appender::new(
             settings.limits.inflight_requests,
             settings.limits.inflight_bytes,
-            Arc::clone(&shared.full),
             Arc::clone(&shared.stood_down),
         );
         let writer = Writer::new(

@@ -236,7 +236,6 @@ fn start(
     let (appender, queue) = Appender::new(
         settings.limits.inflight_requests,
         settings.limits.inflight_bytes,
-        Arc::clone(&shared.full),
         Arc::clone(&shared.stood_down),
     );
     let (ends, ended) = mpsc::channel(2);

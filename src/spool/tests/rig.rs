@@ -168,7 +168,7 @@ pub(in crate::spool) fn open_with(
     let ready =
         make(settings, Arc::clone(disk), None, &*clock, metrics).map_err(|e| e.to_string())?;
     let shared = Arc::clone(&ready.shared);
-    let (appender, queue) = Appender::new(4096, 64 << 20, Arc::clone(&shared.full), Arc::default());
+    let (appender, queue) = Appender::new(4096, 64 << 20, Arc::default());
     Ok(Run {
         writer: Writer::new(
             Arc::clone(&shared),
