@@ -139,7 +139,7 @@ impl Relay {
             read_key_file: Arc::new(read_file),
             read_pem: Arc::new(read_settings_file),
         })?);
-        life.is_up(Sources {
+        life.mark_started(Sources {
             store: built.shown,
             publisher: publisher.clone(),
             sender_clock: door.sender_clock(),
@@ -296,7 +296,7 @@ impl Life {
         )
     }
 
-    fn is_up(&self, sources: Sources) {
+    fn mark_started(&self, sources: Sources) {
         // Set once, here.
         drop(self.sources.set(sources));
         self.started.store(true, Ordering::Release);

@@ -81,7 +81,7 @@ async fn close_door(parts: &mut Parts, drain: Drain) {
     if timeout_at(last, parts.door.end()).await.is_ok() {
         return;
     }
-    if parts.store.ends_waiting() && timeout(GRACE / 4, parts.door.end()).await.is_ok() {
+    if parts.store.end_waiting() && timeout(GRACE / 4, parts.door.end()).await.is_ok() {
         return;
     }
     parts.door.abort();

@@ -226,7 +226,7 @@ impl Store {
     }
 
     /// Whoever still waits for an ack is answered 503. True: somebody may have been.
-    pub(super) fn ends_waiting(&self) -> bool {
+    pub(super) fn end_waiting(&self) -> bool {
         match self {
             Self::Spool(_) => false,
             Self::Hold(hold, _) => {

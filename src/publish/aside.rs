@@ -214,7 +214,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 return Err(Fault::Quarantine(std::io::Error::other(error)));
             }
         }
-        lane.is_done_with(record);
+        lane.settle_here(record);
         self.parts.metrics.quarantined(reason.label);
         self.traced.forget(record.seq);
         tracing::warn!(
@@ -259,7 +259,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             lane.course.no_room(now);
             return false;
         }
-        lane.is_done_with(record);
+        lane.settle_here(record);
         let owed = Owed {
             label: reason.label,
             until: now + COPY_MAX,

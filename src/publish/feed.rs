@@ -23,7 +23,7 @@ const BATCH: usize = 512;
 /// How long the head cursor waits for room in one lane's window before that lane has to fall behind.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// When to try again after the client's queue was full and no report came.
-const QUEUE_FULL: Duration = Duration::from_millis(10);
+const AFTER_QUEUE_FULL: Duration = Duration::from_millis(10);
 
 /// Whether a lane took an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,7 +283,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             }
             Enqueued::Full => {
                 *made = Some(Ok(message));
-                self.wake_at(now + QUEUE_FULL);
+                self.wake_at(now + AFTER_QUEUE_FULL);
                 Ok(Took::Full)
             }
             Enqueued::Refused(code) => self.refused(now, at, record, code),

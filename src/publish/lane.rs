@@ -257,7 +257,7 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
     }
 
     /// A record that goes nowhere else from here, be it sent or not.
-    pub(super) fn is_done_with(&mut self, record: &Record) {
+    pub(super) fn settle_here(&mut self, record: &Record) {
         let (family, seq) = (record.envelope.family, record.seq);
         match self.window.standing(family, seq) {
             Standing::Over => {

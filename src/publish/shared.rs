@@ -101,7 +101,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.moved = true;
             producer.close();
             self.wake_at(until);
-            self.is_off();
+            self.turn_off();
         }
     }
 

@@ -48,12 +48,12 @@ pub(in crate::spool) fn room(max: u64, unsettled: u64, on_disk: u64, space: Spac
 
 impl Shared {
     /// Whether the filesystem has its reserve; if not, why.
-    pub(in crate::spool) fn reserve_is(&self, there: Result<(), String>) {
+    pub(in crate::spool) fn note_reserve(&self, there: Result<(), String>) {
         self.change(|fullness| fullness.low = there.err());
     }
 
     /// Whether the next segment is ready; if not, why.
-    pub(in crate::spool) fn next_segment_is(&self, ready: Result<(), String>) {
+    pub(in crate::spool) fn note_next_segment(&self, ready: Result<(), String>) {
         self.change(|fullness| {
             fullness.stranded &= ready.is_err();
             fullness.no_next = ready.err();

@@ -31,8 +31,8 @@ pub(in crate::spool) fn step(shared: &Shared, now: Millis) {
         shared.survived(format!("a settled segment can't be removed: {e}"));
     }
     if !shared.stopping.load(Ordering::Acquire) {
-        shared.reserve_is(keep_reserve(shared).map_err(|e| e.to_string()));
-        shared.next_segment_is(make_ready(shared).map_err(|e| e.to_string()));
+        shared.note_reserve(keep_reserve(shared).map_err(|e| e.to_string()));
+        shared.note_next_segment(make_ready(shared).map_err(|e| e.to_string()));
         uncache_settled(shared);
     }
     shared.measure_room();

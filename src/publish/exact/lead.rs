@@ -256,7 +256,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// The producer is gone.
-    pub(in crate::publish) fn is_off(&mut self) {
+    pub(in crate::publish) fn turn_off(&mut self) {
         if let Some(exact) = &mut self.exact {
             exact.transaction.off();
             exact.ask_at = None;
