@@ -34,6 +34,16 @@ fn producer(broker: &Broker, id: &str) -> BaseProducer {
     producer
 }
 
+/// Somebody else's transaction, open in the topic of recordings.
+fn left_open(broker: &Broker, topics: &Topics, id: &str) -> BaseProducer {
+    let other = producer(broker, id);
+    other.begin_transaction().expect("begun");
+    let open: BaseRecord<'_, str, str> = BaseRecord::to(topics.of("recording")).payload("open");
+    other.send(open).expect("taken");
+    other.flush(PATIENCE).expect("acked");
+    other
+}
+
 fn copy(producer: &BaseProducer, topic: &str, message: &Message) {
     let mut headers = OwnedHeaders::new();
     for (key, value) in &message.headers {
@@ -138,11 +148,7 @@ fn a_commit_counts_when_its_messages_can_be_seen_and_not_before() {
     let mut journal = empty();
     let mut relay = relay(broker, &topics);
     relay.start();
-    let other = producer(broker, "somebody else's, and slow");
-    other.begin_transaction().expect("begun");
-    let open: BaseRecord<'_, str, str> = BaseRecord::to(topics.of("recording")).payload("open");
-    other.send(open).expect("taken");
-    other.flush(PATIENCE).expect("acked");
+    let other = left_open(broker, &topics, "somebody else's, and slow");
 
     post(&relay, &mut journal, "a", 1..2);
     wait::until("the commit", DEADLINE, || {
@@ -167,11 +173,7 @@ fn what_another_transaction_hides_is_not_sent_again() {
     let mut journal = empty();
     let mut relay = relay(broker, &topics);
     relay.start();
-    let other = producer(broker, "somebody else's, and open for minutes");
-    other.begin_transaction().expect("begun");
-    let open: BaseRecord<'_, str, str> = BaseRecord::to(topics.of("recording")).payload("open");
-    other.send(open).expect("taken");
-    other.flush(PATIENCE).expect("acked");
+    let other = left_open(broker, &topics, "somebody else's, and open for minutes");
 
     post(&relay, &mut journal, "a", 1..2);
     wait::until("what hides it to be found out", 3 * DEADLINE, || {

@@ -9,6 +9,7 @@ use super::{
     disk::{Dir, Disk, read_all, write_whole},
     outlet::Settled,
     record::Seq,
+    removal::no_room,
     segment::Instance,
 };
 use crate::callback::names::Family;
@@ -81,7 +82,7 @@ pub(in crate::spool) fn enlist(
         }
         match write_whole(disk, Dir::Root, NAME, &[text.as_bytes()]) {
             // Kafka would never get what fills the disk. No run is missing in the list, and what each has written is in the log, too.
-            Err(e) if e.kind() == io::ErrorKind::StorageFull && names_all(&before, &runs) => {
+            Err(e) if no_room(&e) && names_all(&before, &runs) => {
                 tracing::warn!(
                     "the list of runs can't be brought up to date, it will be later: {e}"
                 );

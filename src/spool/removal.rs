@@ -42,7 +42,7 @@ pub(in crate::spool) fn with_room<T>(
 }
 
 /// Whether a filesystem, or a quota on it, is full.
-fn no_room(error: &io::Error) -> bool {
+pub(in crate::spool) fn no_room(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded
