@@ -102,6 +102,15 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// Nothing up to here is there any more, nor will be: the next start must not look for it.
+    pub(in crate::spool) fn pass(&mut self, through: Seq) -> io::Result<()> {
+        let mut settled = self.settled;
+        for family in Family::ALL {
+            settled.advance(*family, through);
+        }
+        self.store(&settled, through)
+    }
+
     /// What is on disk.
     pub(in crate::spool) const fn settled(&self) -> Settled {
         self.settled

@@ -18,7 +18,7 @@ use super::{
     disk::{Dir, Disk},
     load::segment_names,
     record::Seq,
-    scan::judge::{Judge, Verdict},
+    scan::judge::Judge,
     segment::Name,
     view::{CACHED_MAX, Closed, View},
     window::Window,
@@ -156,10 +156,16 @@ impl Recovered {
             };
             let verdict = judge.verdict(&piece.part());
             self.torn_bytes += verdict.torn_bytes;
-            self.count_lost(*name, &verdict);
+            self.count_lost(&name.to_string(), &verdict.lost);
             let last = closed.last().map_or(known, |c: &Closed| c.summary.through);
             let told = known.max(last);
             closed.extend(self.take_over(disk, corrupt, piece, verdict, told, &mut room)?);
+        }
+        if let Some(lost) = judge.unaccounted() {
+            self.count_lost("no segment is left", std::slice::from_ref(&lost));
+            self.checkpoint
+                .pass(known)
+                .map_err(doing("writing the checkpoint"))?;
         }
         disk.sync_dir(Dir::Root)
             .map_err(doing("syncing the directory"))?;
@@ -167,13 +173,13 @@ impl Recovered {
     }
 
     /// Numbers that were acknowledged and are gone. Those that were settled already are told, not counted.
-    fn count_lost(&mut self, name: Name, verdict: &Verdict) {
+    fn count_lost(&mut self, told_by: &str, ranges: &[Range<u64>]) {
         let least = self.checkpoint.settled().least();
-        for lost in &verdict.lost {
+        for lost in ranges {
             let pending = lost.end.saturating_sub(lost.start.max(least.next().0));
             self.corrupt_records += pending;
             self.damage.push(format!(
-                "{name}: records {} to {} are not there, {pending} of them not settled",
+                "{told_by}: records {} to {} are not there, {pending} of them not settled",
                 lost.start,
                 lost.end - 1
             ));

@@ -161,6 +161,9 @@ impl Look {
         if self.checkpoint == Found::Damaged {
             checked.fault("the checkpoint: both slots are damaged, so everything in the log would be published again".into());
         }
+        if let Some(lost) = &self.unaccounted {
+            holes("no segment is left", Seq(lost.start), Seq(lost.end), checked);
+        }
         // Not what the segments account for: that takes the checkpoint's word for how far the log went.
         let there = |s: &Segment| match &s.entries {
             Some(entries) => entries.last().map(|e| e.seq),

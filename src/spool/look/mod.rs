@@ -85,6 +85,8 @@ pub struct Look {
     /// … and after them.
     settled: Settled,
     checkpoint: checkpoint::Found,
+    /// Acknowledged, and no segment is left to tell so.
+    unaccounted: Option<Range<u64>>,
 }
 
 /// One segment as found.
@@ -101,8 +103,8 @@ struct Segment {
     lost: Vec<Range<u64>>,
 }
 
-/// What looks damaged in one segment: bytes, and numbers.
-type Damage = (Name, Vec<Range<u64>>, Vec<Range<u64>>);
+/// What looks damaged in one segment (none: in the log as a whole): bytes, and numbers.
+type Damage = (Option<Name>, Vec<Range<u64>>, Vec<Range<u64>>);
 
 impl Look {
     /// Finds out what is there. Reads summaries of indices, and whole segments only where there is none.
@@ -176,7 +178,7 @@ impl Look {
             }
         }
         let (checkpoint, settled) = read_checkpoint(&disk, dir)?;
-        let segments = judged(&disk, &pieces, checkpoint, settled, settled_before);
+        let (segments, unaccounted) = judged(&disk, &pieces, checkpoint, settled, settled_before);
         Ok(Self {
             root: dir.into(),
             id,
@@ -184,6 +186,7 @@ impl Look {
             settled_before,
             settled,
             checkpoint,
+            unaccounted,
             disk,
         })
     }
@@ -191,8 +194,11 @@ impl Look {
     /// What looks damaged: comparable between two looks.
     fn damage(&self) -> Vec<Damage> {
         let damaged = |s: &&Segment| !s.damaged.is_empty() || !s.lost.is_empty();
-        let of = |s: &Segment| (s.summary.name, s.damaged.clone(), s.lost.clone());
-        self.segments.iter().filter(damaged).map(of).collect()
+        let of = |s: &Segment| (Some(s.summary.name), s.damaged.clone(), s.lost.clone());
+        let log = self.unaccounted.iter();
+        let log = log.map(|lost| (None, Vec::new(), vec![lost.clone()]));
+        let segments = self.segments.iter().filter(damaged).map(of);
+        segments.chain(log).collect()
     }
 
     /// The entries of a segment. None: it was removed meanwhile.
@@ -238,10 +244,10 @@ fn judged(
     found: checkpoint::Found,
     settled: Settled,
     settled_before: Settled,
-) -> Vec<Segment> {
+) -> (Vec<Segment>, Option<Range<u64>>) {
     let parts: Vec<Part<'_>> = pieces.iter().map(|(_, piece)| piece.part()).collect();
     let expected = found.is_valid().then(|| settled.least().next());
-    let (verdicts, _) = judge(expected, settled_before.most(), &parts);
+    let (verdicts, mut judge) = judge(expected, settled_before.most(), &parts);
     let mut segments = Vec::with_capacity(pieces.len());
     for ((name, piece), verdict) in pieces.iter().zip(verdicts) {
         let mut segment = match piece {
@@ -253,7 +259,7 @@ fn judged(
         segment.file_len = len.unwrap_or(segment.summary.end);
         segments.push(segment);
     }
-    segments
+    (segments, judge.unaccounted())
 }
 
 fn indexed(summary: Summary, verdict: Verdict) -> Segment {

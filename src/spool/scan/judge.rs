@@ -128,6 +128,13 @@ impl Judge {
         verdict
     }
 
+    /// After all segments: what was acknowledged although no segment that was ever written to is left to tell so.
+    pub(in crate::spool) fn unaccounted(&mut self) -> Option<Range<u64>> {
+        let lost = self.next.0..self.known.next().0;
+        self.next = self.next.max(self.known.next());
+        (!lost.is_empty()).then_some(lost)
+    }
+
     /// Where the log begins.
     pub(in crate::spool) const fn first(&self) -> Seq {
         self.first
@@ -139,16 +146,16 @@ impl Judge {
     }
 }
 
-/// Decides about all segments at once. Returns a verdict for each, and the end of the log.
+/// Decides about all segments at once. Returns a verdict for each, and the one who decided, for what else it knows.
 pub(in crate::spool) fn judge(
     expected: Option<Seq>,
     known: Seq,
     parts: &[Part<'_>],
-) -> (Vec<Verdict>, Seq) {
+) -> (Vec<Verdict>, Judge) {
     let outlines = parts.iter().map(Part::outline).collect();
     let mut judge = Judge::new(expected, known, outlines);
     let verdicts = parts.iter().map(|part| judge.verdict(part)).collect();
-    (verdicts, judge.log_end())
+    (verdicts, judge)
 }
 
 fn indexed(next: Seq, from: Seq, through: Seq) -> Verdict {

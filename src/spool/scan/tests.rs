@@ -107,7 +107,8 @@ fn s1_5_the_same_cut_is_a_loss_when_the_next_segment_starts_beyond_it() {
     let (kept, _) = verdict(&bytes[..bytes.len() - 8], &[next]);
     assert_eq!(kept, [1, 2, 3]);
     let scanned = read(NAME, &bytes[..bytes.len() - 8]);
-    let (verdicts, end) = judge(Some(Seq(1)), Seq(0), &[Part::Scanned(&scanned), next]);
+    let (verdicts, judge) = judge(Some(Seq(1)), Seq(0), &[Part::Scanned(&scanned), next]);
+    let end = judge.log_end();
     let lost: Vec<u64> = verdicts[1].lost.iter().flat_map(Clone::clone).collect();
     assert_eq!((verdicts[0].damaged.len(), lost, end), (1, vec![4], Seq(9)));
 }
@@ -192,7 +193,8 @@ proptest! {
         }
         let scanned = read(NAME, &bytes);
         // The checkpoint says that everything was durable.
-        let (verdicts, end) = judge(Some(Seq(1)), Seq(all), &[Part::Scanned(&scanned)]);
+        let (verdicts, judge) = judge(Some(Seq(1)), Seq(all), &[Part::Scanned(&scanned)]);
+        let end = judge.log_end();
         let kept = &verdicts[0].kept;
         for n in 1..=all {
             let start = segment::HEADER + usize::try_from(n - 1).unwrap() * size;

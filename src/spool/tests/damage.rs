@@ -266,6 +266,29 @@ fn a_missing_segment_is_told_from_a_torn_tail() {
 }
 
 #[test]
+fn with_every_segment_gone_what_the_checkpoint_knows_of_is_counted_once() {
+    let (disk, name, _) = three_batches();
+    let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    settle_all_but_recordings(&mut run, 9);
+    drop(run);
+    // What is left is the one that was prepared, and never written to.
+    disk.remove(Dir::Root, &name.to_string()).unwrap();
+    disk.remove(Dir::Root, &name.index()).unwrap();
+    assert_eq!(segments(&disk).len(), 1);
+    let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    let report = &run.report;
+    assert_eq!(
+        (report.corrupt_records, report.damage.len()),
+        (7, 1),
+        "3 to 9, acknowledged and perhaps not settled: {report:?}"
+    );
+    assert_eq!(run.commit_ok(&[70])[0].seq(), Seq(10), "no number twice");
+    drop(run);
+    let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    assert_eq!(run.report.corrupt_records, 0, "not again: {:?}", run.report);
+}
+
+#[test]
 fn a_damaged_index_costs_a_read_through_and_nothing_else() {
     for at in [0, 30, 700] {
         let (disk, name, _) = three_batches();
