@@ -230,6 +230,16 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
         self.course.worked();
     }
 
+    pub(super) fn first_unsettled(&self) -> Seq {
+        let passed = self.window.passed();
+        self.window.first().unwrap_or_else(|| passed.next())
+    }
+
+    /// Whether the end of the shared producer costs it something that no error was about.
+    pub(super) fn loses(&self) -> bool {
+        self.solo.in_flight.is_none() && self.window.in_flight() > 0 && self.verdict.is_none()
+    }
+
     /// When the oldest record was accepted that isn't settled.
     pub(super) fn oldest(&self) -> Option<Millis> {
         self.window.oldest().or(self.waiting)

@@ -13,6 +13,9 @@
 //!             └─────────── (from Singly, too)     NoRoom: quarantine full, ◄─┘ refused alone, no room
 //!                                                 try again, 1 … 60 s
 //! ```
+//!
+//! An error that says nothing about a topic ends the producer for all, and all begin again. If it is always the same lane's
+//! records that end it, and others lose by that, the lane is suspected: it is probed as if it were blocked, at once.
 
 use super::{
     classify::{Class, Refusal},
@@ -73,11 +76,38 @@ pub enum Mode {
     QuarantineFull,
 }
 
+/// So often in a row a lane may end what it shares with others that lose by it; then it is tried by itself.
+const ENDED_MAX: u32 = 3;
+
 /// What one lane is up to.
 #[derive(Debug)]
 pub struct Course {
     state: State,
     backoff: Backoff,
+    ended: Ended,
+}
+
+/// How often the lane's errors ended the shared producer, without its getting any further.
+#[derive(Debug, Default)]
+struct Ended {
+    /// The first record that wasn't settled.
+    first: Seq,
+    times: u32,
+    /// What it had met when it was last tried by itself.
+    tried: Option<Seq>,
+}
+
+/// The end of the shared producer, as one lane sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    /// The gravest among the reports of the lane's records. None: no error was about any of them.
+    pub class: Option<Class>,
+    /// What another lane had under way is due again, too, and no error was about that.
+    pub others_lose: bool,
+    /// The first record that isn't settled.
+    pub first: Seq,
+    /// The last record that the lane has met.
+    pub passed: Seq,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -128,6 +158,7 @@ impl Course {
         Self {
             state: State::Flowing,
             backoff: Backoff::for_probe(seed),
+            ended: Ended::default(),
         }
     }
 
@@ -187,19 +218,39 @@ impl Course {
         }
     }
 
-    /// The shared producer has ended, and this is the gravest class among the reports of this lane's records.
-    /// `passed` is the last record that the lane has met.
-    pub fn shared_failed(&mut self, now: Tick, class: Class, passed: Seq) {
-        match class {
-            Class::Retriable | Class::Fatal => {}
-            Class::Blocked => self.block(now, None),
-            Class::Poison(_) => {
+    /// The shared producer has ended. True: others lose by what can't be told from the topic's own trouble, so it is tried by
+    /// itself now.
+    pub fn shared_failed(&mut self, now: Tick, end: End) -> bool {
+        match end.class {
+            None => {}
+            Some(Class::Retriable | Class::Fatal) => return self.ends_again(now, end),
+            Some(Class::Blocked) => self.block(now, None),
+            Some(Class::Poison(_)) => {
                 self.state = State::Singly {
-                    through: passed,
+                    through: end.passed,
                     not_before: now,
                 };
             }
         }
+        false
+    }
+
+    /// Where nobody else loses, the lane may as well go on as it does: nothing is gained by trying it aside.
+    fn ends_again(&mut self, now: Tick, end: End) -> bool {
+        let ended = &mut self.ended;
+        if ended.first != end.first {
+            (ended.first, ended.times) = (end.first, 0);
+        }
+        ended.times = ended.times.saturating_add(1);
+        if ended.times < ENDED_MAX || !end.others_lose {
+            return false;
+        }
+        // Tried before, and what was first then was taken: it is one of those after it.
+        let tried = ended.tried.replace(end.passed);
+        let is_later_one = tried.is_some_and(|tried| end.first <= tried);
+        let then_singly = is_later_one.then_some(end.passed);
+        ended.times = 0;
+        self.suspect(now, then_singly)
     }
 
     /// The topic takes nothing, as the client says before anything was sent.
@@ -219,6 +270,10 @@ impl Course {
 
     /// A transaction failed that it had a part in, and nobody knows whose fault that was: to be tried aside, at once.
     pub fn doubt(&mut self, now: Tick) {
+        self.suspect(now, None);
+    }
+
+    fn suspect(&mut self, now: Tick, then_singly: Option<Seq>) -> bool {
         if let State::Flowing
         | State::NoRoom {
             before: Before::Flowing,
@@ -227,10 +282,12 @@ impl Course {
         {
             self.state = State::Blocked {
                 probe_at: now,
-                then_singly: None,
+                then_singly,
                 proven: false,
             };
+            return true;
         }
+        false
     }
 
     /// The topic could not be tried, for no fault of its own.

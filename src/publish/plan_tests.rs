@@ -69,3 +69,60 @@ fn waits_grow_while_a_topic_takes_what_tries_it_and_nothing_else() {
     course.stuck(Tick::ZERO);
     assert!(course.way(Tick::from_secs(2)) == Way::Alone);
 }
+
+const fn ends(first: u64, others_lose: bool) -> End {
+    End {
+        class: Some(Class::Retriable),
+        others_lose,
+        first: Seq(first),
+        passed: Seq(10),
+    }
+}
+
+fn end_times(course: &mut Course, times: u32, end: End) -> Vec<bool> {
+    let mut ended = || course.shared_failed(LATER, end);
+    (0..times).map(|_| ended()).collect()
+}
+
+#[test]
+fn what_ends_the_producer_of_others_again_and_again_is_tried_by_itself() {
+    let mut course = Course::new(1);
+    assert_eq!(end_times(&mut course, 2, ends(3, true)), [false; 2]);
+    // It got on in between.
+    assert_eq!(
+        end_times(&mut course, 3, ends(4, true)),
+        [false, false, true]
+    );
+    assert_eq!(course.way(LATER), Way::Alone);
+    assert!(!course.is_blocked(), "only suspected");
+    course.alone_failed(LATER, Class::Retriable);
+    assert!(course.is_blocked() && course.mode() == Mode::Blocked);
+}
+
+#[test]
+fn what_ends_only_its_own_producer_goes_on_as_it_does() {
+    let mut course = Course::new(1);
+    assert_eq!(end_times(&mut course, 20, ends(3, false)), [false; 20]);
+    assert_eq!(course.mode(), Mode::Flowing);
+    let unharmed = End {
+        class: None,
+        ..ends(3, true)
+    };
+    assert_eq!(end_times(&mut course, 20, unharmed), [false; 20]);
+    assert!(
+        course.shared_failed(LATER, ends(3, true)),
+        "now others lose"
+    );
+}
+
+#[test]
+fn if_its_first_record_was_taken_it_goes_on_one_by_one() {
+    let mut course = Course::new(1);
+    for first in [3, 4] {
+        assert!(end_times(&mut course, 3, ends(first, true)).contains(&true));
+        course.alone_settled(Seq(first));
+    }
+    assert_eq!(course.mode(), Mode::Singly, "through 10");
+    course.alone_settled(Seq(10));
+    assert_eq!(course.mode(), Mode::Flowing);
+}

@@ -3,11 +3,11 @@
 use super::{
     Fault,
     broker::{Broker, OpenError, Producer},
-    classify::{Class, Code},
+    classify::Code,
     lane::Lane,
     mailbox::ProducerId,
     place::Place,
-    plan::Tick,
+    plan::{End, Tick},
     publisher::{CLOSING_MAX, Publisher, Render, Shared, TICK},
     trouble::Trouble,
 };
@@ -116,6 +116,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         } else {
             self.lanes.len()
         };
+        let losers: Vec<bool> = self.lanes.iter().map(Lane::loses).collect();
         for at in 0..lanes {
             let Some(lane) = self.lanes.get_mut(at) else {
                 continue;
@@ -124,8 +125,20 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             if lane.solo.in_flight.is_some() {
                 continue;
             }
-            let class = lane.verdict.take().unwrap_or(Class::Retriable);
-            lane.course.shared_failed(now, class, lane.window.passed());
+            let mut others = losers.iter().enumerate().filter(|(i, _)| *i != at);
+            let end = End {
+                class: lane.verdict.take(),
+                others_lose: others.any(|(_, loses)| *loses),
+                first: lane.first_unsettled(),
+                passed: lane.window.passed(),
+            };
+            if lane.course.shared_failed(now, end) {
+                let topic = lane.topic.as_deref();
+                tracing::warn!(
+                    topic,
+                    "others wait for what this topic doesn't take: it is tried by itself"
+                );
+            }
             self.go_back(at);
             self.show_blocked(at);
         }

@@ -10,7 +10,7 @@ use crate::{
         classify::{Class, Code},
         mailbox::Ticket,
         message::Message,
-        plan::{Mode, Tick},
+        plan::{End, Mode, Tick},
         publisher::{Publisher, Render, Shared},
         trouble::Trouble,
         window::Standing,
@@ -258,14 +258,21 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             let verdict = lane.verdict.take();
             blamed |= matches!(verdict, Some(Class::Blocked | Class::Poison(_)));
             fatal |= verdict == Some(Class::Fatal);
-            verdicts.push(verdict.unwrap_or(Class::Retriable));
+            verdicts.push(verdict);
         }
         for (at, class) in verdicts.into_iter().enumerate() {
             let Some(lane) = self.lanes.get_mut(at) else {
                 continue;
             };
             if alone.is_none() {
-                lane.course.shared_failed(now, class, lane.window.passed());
+                let end = End {
+                    class,
+                    // They went down with the same transaction, and are told apart by what is known of it.
+                    others_lose: false,
+                    first: lane.first_unsettled(),
+                    passed: lane.window.passed(),
+                };
+                lane.course.shared_failed(now, end);
             }
             if !blamed && !fatal && account.is_suspect(at) {
                 lane.course.doubt(now);

@@ -27,6 +27,8 @@ pub(crate) const POISON: &[u8] = b"poisonous";
 
 const TOPIC_GONE: [i32; 3] = [3, 29, -188];
 
+const ODD: i32 = 77_777;
+
 /// A message, and the record that it was made of.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
@@ -42,7 +44,7 @@ impl Item {
 }
 
 /// Those that are most easily mistaken for something else.
-const NOTABLE: [i32; 8] = [-192, -195, -148, -150, 7, 19, 45, 77_777];
+const NOTABLE: [i32; 8] = [-192, -195, -148, -150, 7, 19, 45, ODD];
 
 /// Any code, known or not, that says nothing about the topic or a record.
 fn bad_luck(dice: &mut Dice) -> i32 {
@@ -74,6 +76,8 @@ pub(crate) struct Kafka {
     pub(crate) gone: BTreeSet<String>,
     /// Topics that have too few replicas in sync: what is sent stays where it is, and nobody says so.
     pub(crate) lame: BTreeSet<String>,
+    /// Topics that refuse everything, before others get anywhere, with a code that nobody knows.
+    pub(crate) odd: BTreeSet<String>,
     /// No broker in reach: nothing gets anywhere, and nobody says so.
     pub(crate) down: bool,
     /// No mischief any more.
@@ -95,6 +99,7 @@ impl Kafka {
             now: Tick::ZERO,
             gone: BTreeSet::new(),
             lame: BTreeSet::new(),
+            odd: BTreeSet::new(),
             down: false,
             calm: false,
             rough: 3 + dice.below(60),
@@ -137,7 +142,9 @@ impl Kafka {
         if held.dead || places.is_empty() || self.down {
             return;
         }
-        let place = places[dice.below(places.len() as u64) as usize].clone();
+        let any = &places[dice.below(places.len() as u64) as usize];
+        let place = places.iter().find(|(topic, _)| self.odd.contains(topic));
+        let place = place.unwrap_or(any).clone();
         let most = 1 + dice.below(5) as usize;
         let queue = held.queues.get_mut(&place).unwrap();
         let batch: Vec<Item> = queue.drain(..most.min(queue.len())).collect();
@@ -155,6 +162,8 @@ impl Kafka {
             Some(TOPIC_GONE[dice.below(3) as usize])
         } else if poison {
             Some(10)
+        } else if self.odd.contains(&place.0) {
+            Some(ODD)
         } else if rough {
             Some(bad_luck(dice))
         } else {

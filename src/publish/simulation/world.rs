@@ -96,7 +96,9 @@ impl World {
 
     pub(super) fn fortune_turns(&mut self, dice: &mut Dice) {
         let topic = ["a", "b", "c"][dice.below(3) as usize];
-        match dice.below(8) {
+        match dice.below(10) {
+            8 => drop(self.kafka().odd.insert(topic.into())),
+            9 => drop(self.kafka().odd.remove(topic)),
             6 => drop(self.kafka().lame.insert(topic.into())),
             7 => drop(self.kafka().lame.remove(topic)),
             0 => drop(self.kafka().gone.insert(topic.into())),
@@ -111,7 +113,20 @@ impl World {
         let mut kafka = self.kafka();
         kafka.gone.clear();
         kafka.lame.clear();
+        kafka.odd.clear();
         kafka.calm = true;
+    }
+
+    /// Whether everything that goes elsewhere is settled.
+    pub(super) fn all_settled_but(&self, topic: &str) -> bool {
+        let elsewhere = |record: &Record| {
+            let mut of = FAMILIES
+                .iter()
+                .filter(|(family, _)| *family == record.envelope.family);
+            of.all(|(_, to)| *to != topic)
+        };
+        let mut others = self.records.iter().filter(|(record, _)| elsewhere(record));
+        others.all(|(record, _)| self.is_settled(record.seq))
     }
 
     pub(super) fn kafka(&self) -> MutexGuard<'_, Kafka> {

@@ -162,7 +162,12 @@ impl Look {
             checked.fault("the checkpoint: both slots are damaged, so everything in the log would be published again".into());
         }
         if let Some(lost) = &self.unaccounted {
-            holes("no segment is left", Seq(lost.start), Seq(lost.end), checked);
+            holes(
+                "no segment is left",
+                Seq(lost.start),
+                Seq(lost.end),
+                checked,
+            );
         }
         // Not what the segments account for: that takes the checkpoint's word for how far the log went.
         let there = |s: &Segment| match &s.entries {
