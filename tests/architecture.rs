@@ -38,6 +38,7 @@ const PURE: &[&str] = &[
     "spool/window.rs",
     "hold/book.rs",
     "hold/share.rs",
+    "publish/course.rs",
     "publish/plan.rs",
     "publish/window.rs",
     "publish/retry.rs",

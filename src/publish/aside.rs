@@ -4,9 +4,10 @@ use super::{
     Fault,
     broker::Broker,
     classify::{Class, Code},
+    course::Alone,
     feed::Took,
     message::Message,
-    plan::{Alone, Tick, Way},
+    plan::{Tick, Way},
     publisher::{Publisher, Render},
 };
 use crate::spool::{Aside, Outlet, QuarantineError, Reason, Record, Seq};

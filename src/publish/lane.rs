@@ -3,10 +3,11 @@
 use super::{
     broker::Producer,
     classify::{Class, Code},
+    course::Course,
     exact::{BYTES_MAX, RECORDS_MAX},
     mailbox::ProducerId,
     place::Place,
-    plan::{Course, Mode, Route, Tick, routes},
+    plan::{Mode, Route, Tick, routes},
     properties::{Queue, message_max_bytes},
     room::{Load, Room},
     stall::{Patience, Stall},

@@ -1,7 +1,7 @@
 //! From the spool to Kafka: one lane a topic, in order, with retry and without an end, past the local quarantine.
 //!
 //! Nothing is settled but by the broker's ack or the quarantine (or because its family is `off`); a timeout settles
-//! nothing. What happens when is decided in [`plan`], [`window`], [`classify`] and [`retry`], which are pure.
+//! nothing. What happens when is decided in [`course`], [`plan`], [`window`], [`classify`] and [`retry`], which are pure.
 //!
 //! ```text
 //!  Outlet ──► head cursor ──┬──► lane ─┐                        ┌─► reports ──► mailbox ──► window of the lane
@@ -22,6 +22,7 @@ pub mod broker;
 pub mod classify;
 pub mod client_log;
 mod copies;
+pub mod course;
 mod ending;
 pub mod exact;
 mod feed;

@@ -4,10 +4,11 @@ use super::{
     Fault,
     broker::{Broker, OpenError, Producer},
     classify::Code,
+    course::End,
     lane::Lane,
     mailbox::ProducerId,
     place::Place,
-    plan::{End, Tick},
+    plan::Tick,
     publisher::{CLOSING_MAX, Publisher, Render, Shared, TICK},
     trouble::Trouble,
 };
