@@ -39,6 +39,7 @@ const PURE: &[&str] = &[
     "hold/book.rs",
     "hold/share.rs",
     "publish/course.rs",
+    "publish/ended.rs",
     "publish/plan.rs",
     "publish/window.rs",
     "publish/retry.rs",

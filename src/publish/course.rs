@@ -16,13 +16,11 @@
 
 use super::{
     classify::{Class, Refusal},
+    ended::{End, Ended, Suspicion},
     plan::{Mode, Tick, Way},
     retry::Backoff,
 };
 use crate::spool::Seq;
-
-/// So often in a row a lane may end what it shares with others that lose by it; then it is tried by itself.
-const ENDED_MAX: u32 = 3;
 
 /// What one lane is up to.
 #[derive(Debug)]
@@ -30,29 +28,6 @@ pub struct Course {
     state: State,
     backoff: Backoff,
     ended: Ended,
-}
-
-/// How often the lane's errors ended the shared producer, without its getting any further.
-#[derive(Debug, Default)]
-struct Ended {
-    /// The first record that wasn't settled.
-    first: Seq,
-    times: u32,
-    /// What it had met when it was last tried by itself.
-    tried: Option<Seq>,
-}
-
-/// The end of the shared producer, as one lane sees it.
-#[derive(Debug, Clone, Copy)]
-pub struct End {
-    /// The gravest among the reports of the lane's records. None: no error was about any of them.
-    pub class: Option<Class>,
-    /// What another lane had under way is due again, too, and no error was about that.
-    pub others_lose: bool,
-    /// The first record that isn't settled.
-    pub first: Seq,
-    /// The last record that the lane has met.
-    pub passed: Seq,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -168,7 +143,13 @@ impl Course {
     pub fn shared_failed(&mut self, now: Tick, end: End) -> bool {
         match end.class {
             None => {}
-            Some(Class::Retriable | Class::Fatal) => return self.ends_again(now, end),
+            Some(Class::Retriable | Class::Fatal) => {
+                return match self.ended.again(&end) {
+                    Suspicion::None => false,
+                    Suspicion::First => self.suspect(now, None),
+                    Suspicion::Later => self.suspect(now, Some(end.passed)),
+                };
+            }
             Some(Class::Blocked) => self.block(now, None),
             Some(Class::Poison(_)) => {
                 self.state = State::Singly {
@@ -178,24 +159,6 @@ impl Course {
             }
         }
         false
-    }
-
-    /// Where nobody else loses, the lane may as well go on as it does: nothing is gained by trying it aside.
-    fn ends_again(&mut self, now: Tick, end: End) -> bool {
-        let ended = &mut self.ended;
-        if ended.first != end.first {
-            (ended.first, ended.times) = (end.first, 0);
-        }
-        ended.times = ended.times.saturating_add(1);
-        if ended.times < ENDED_MAX || !end.others_lose {
-            return false;
-        }
-        // Tried before, and what was first then was taken: it is one of those after it.
-        let tried = ended.tried.replace(end.passed);
-        let is_later_one = tried.is_some_and(|tried| end.first <= tried);
-        let then_singly = is_later_one.then_some(end.passed);
-        ended.times = 0;
-        self.suspect(now, then_singly)
     }
 
     /// The topic takes nothing, as the client says before anything was sent.

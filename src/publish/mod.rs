@@ -23,6 +23,7 @@ pub mod classify;
 pub mod client_log;
 mod copies;
 pub mod course;
+mod ended;
 mod ending;
 pub mod exact;
 mod feed;

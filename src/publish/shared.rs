@@ -4,7 +4,7 @@ use super::{
     Fault,
     broker::{Broker, OpenError, Producer},
     classify::Code,
-    course::End,
+    ended::End,
     lane::Lane,
     mailbox::ProducerId,
     place::Place,

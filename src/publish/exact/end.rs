@@ -8,7 +8,7 @@ use crate::{
         Fault,
         broker::{Ask, Broker, Enqueued, Producer},
         classify::{Class, Code},
-        course::End,
+        ended::End,
         mailbox::Ticket,
         message::Message,
         plan::{Mode, Tick},

@@ -1,0 +1,62 @@
+//! Whether one lane ends the producer that all share, again and again, with errors that say nothing about its topic: pure.
+//!
+//! A lane whose batch is refused first each time would keep the others from getting anywhere. Where all are refused alike, or
+//! nobody else has anything under way, nothing is gained by trying it aside.
+
+use super::classify::Class;
+use crate::spool::Seq;
+
+/// So often in a row.
+const TIMES_MAX: u32 = 3;
+
+/// The end of the shared producer, as one lane sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    /// The gravest among the reports of the lane's records. None: no error was about any of them.
+    pub class: Option<Class>,
+    /// What another lane had under way is due again, too, and no error was about that.
+    pub others_lose: bool,
+    /// The first record that isn't settled.
+    pub first: Seq,
+    /// The last record that the lane has met.
+    pub passed: Seq,
+}
+
+/// What to think of the lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Suspicion {
+    /// Nothing yet.
+    None,
+    /// Its first record may be what is refused, or anything.
+    First,
+    /// Its first record was tried and taken, so it is one of those after it.
+    Later,
+}
+
+/// How often the lane's errors ended it without its getting any further.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    /// The first record that wasn't settled.
+    first: Seq,
+    times: u32,
+    /// What it had met when it was last suspected.
+    suspected: Option<Seq>,
+}
+
+impl Ended {
+    /// It did once more.
+    pub(super) fn again(&mut self, end: &End) -> Suspicion {
+        if self.first != end.first {
+            (self.first, self.times) = (end.first, 0);
+        }
+        self.times = self.times.saturating_add(1);
+        if self.times < TIMES_MAX || !end.others_lose {
+            return Suspicion::None;
+        }
+        self.times = 0;
+        match self.suspected.replace(end.passed) {
+            Some(before) if end.first <= before => Suspicion::Later,
+            _ => Suspicion::First,
+        }
+    }
+}
