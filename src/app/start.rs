@@ -224,7 +224,7 @@ pub(super) async fn open_spool(
     for damage in &report.damage {
         tracing::error!(
             damage,
-            "the spool was damaged; what was there is in corrupt/"
+            "the spool was damaged; what could be read of it is in corrupt/"
         );
     }
     Ok(opened)

@@ -68,9 +68,13 @@ pub(crate) async fn handle(
     let found = place.and_then(|place| door.senders.get(place));
     // Whoever isn't allowed finds nothing here, as with a wrong token.
     let sender = found.filter(|sender| sender.allows(client, &door.metrics));
-    notes.place(sender.is_some(), found.is_some(), || {
-        route::named(routes(), request.uri().path())
-    });
+    let named = || route::named(routes(), request.uri().path());
+    if found.is_none()
+        && let Some(source) = named()
+    {
+        door.metrics.token_refused(source);
+    }
+    notes.place(sender.is_some(), found.is_some(), named);
     let verdict = match sender {
         Some(sender) => {
             let visit = Visit {

@@ -18,6 +18,7 @@ pub struct Metrics {
     failures: IntCounterVec,
     key_matches: IntCounterVec,
     addresses_refused: IntCounterVec,
+    tokens_refused: IntCounterVec,
     clock_offset: IntGauge,
     pub(super) reload_failures: IntCounter,
     pub(super) connections: IntGauge,
@@ -72,8 +73,14 @@ impl Metrics {
             "Requests answered 404, since their source doesn't allow the address.",
             &["source"],
         )?;
+        let tokens_refused = vec(
+            "livebridge_path_tokens_refused_total",
+            "Requests answered 404, since they name the source without its path_token, or with one though it has none.",
+            &["source"],
+        )?;
         for source in sources {
             addresses_refused.with_label_values(&[source.as_str()]);
+            tokens_refused.with_label_values(&[source.as_str()]);
             for reason in Refused::LABELS {
                 failures.with_label_values(&[source.as_str(), reason]);
             }
@@ -91,6 +98,7 @@ impl Metrics {
             failures,
             key_matches,
             addresses_refused,
+            tokens_refused,
             clock_offset: gauge(
                 "livebridge_sender_clock_offset_seconds",
                 "How far the sender's clock was ahead of ours at the last signed callback: t less its validity less now.",
@@ -143,6 +151,12 @@ impl Metrics {
 
     pub(super) fn address_refused(&self, source: &SourceName) {
         self.addresses_refused
+            .with_label_values(&[source.as_str()])
+            .inc();
+    }
+
+    pub(super) fn token_refused(&self, source: &SourceName) {
+        self.tokens_refused
             .with_label_values(&[source.as_str()])
             .inc();
     }

@@ -17,6 +17,7 @@ use super::{
     disk::{Dir, Disk, DiskFile, is_unreadable, write_whole},
     outlet::Settled,
     record::Seq,
+    segment::Name,
 };
 use crate::callback::names::Family;
 use std::io;
@@ -37,8 +38,10 @@ pub(in crate::spool) struct Checkpoint {
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::spool) enum Found {
-    /// No file: a new spool.
+    /// No file, and no segment: a new spool.
     New,
+    /// No file, though there are segments: everything in the log counts as unsettled.
+    Missing,
     /// At least one valid slot.
     Valid,
     /// One valid slot; the other one can't be read.
@@ -65,7 +68,7 @@ pub(in crate::spool) enum Error {
 }
 
 impl Checkpoint {
-    /// Opens the file, or makes it. A damaged one stays until [`Self::begin_anew`].
+    /// Opens the file, or makes it. A damaged one stays until [`Self::begin_anew`], and a missing one becomes such a one.
     pub(in crate::spool) fn open(disk: &dyn Disk) -> Result<(Self, Found), Error> {
         let (found, generation, settled) = read(disk)?;
         match found {
@@ -76,6 +79,8 @@ impl Checkpoint {
             }
             // Also where one slot can't be read: a new file lies elsewhere on the disk.
             Found::New | Found::HalfUnreadable => write_file(disk, generation, &settled)?,
+            // One that says 0 would make the next start look for what was deleted long ago.
+            Found::Missing => write_whole(disk, Dir::Root, NAME, &[&[0; 2 * SLOT]])?,
             Found::Damaged => {}
         }
         let checkpoint = Self {
@@ -145,7 +150,9 @@ impl Checkpoint {
 /// What the file says: what was found, the newest valid slot's generation, and how far it says that all is settled.
 /// Changes nothing.
 pub(in crate::spool) fn read(disk: &dyn Disk) -> Result<(Found, u64, Settled), Error> {
-    let exists = disk.list(Dir::Root)?.iter().any(|name| name == NAME);
+    let files = disk.list(Dir::Root)?;
+    let exists = files.iter().any(|name| name == NAME);
+    let is_new = !files.iter().any(|file| file.parse::<Name>().is_ok());
     let mut slots = Vec::new();
     let mut unreadable = false;
     if exists {
@@ -164,7 +171,8 @@ pub(in crate::spool) fn read(disk: &dyn Disk) -> Result<(Found, u64, Settled), E
         Some((generation, settled)) if unreadable => (Found::HalfUnreadable, generation, settled),
         Some((generation, settled)) => (Found::Valid, generation, settled),
         None if exists => (Found::Damaged, 0, Settled::default()),
-        None => (Found::New, 0, Settled::default()),
+        None if is_new => (Found::New, 0, Settled::default()),
+        None => (Found::Missing, 0, Settled::default()),
     })
 }
 

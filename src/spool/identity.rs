@@ -133,8 +133,8 @@ pub fn adopt(dir: &Path, all: bool) -> Result<Adopted, String> {
 /// What the run has that this spool stood down for counts as settled from now on.
 fn leave_to_the_other(disk: &dyn Disk, covered: &Settled) -> Result<(), String> {
     let (mut checkpoint, found) = Checkpoint::open(disk).map_err(|e| e.to_string())?;
-    if found == Found::Damaged {
-        return Err("its checkpoint is damaged: `livebridge serve` mends it and goes on standing down; then adopt it".into());
+    if matches!(found, Found::Damaged | Found::Missing) {
+        return Err("its checkpoint is damaged or gone: `livebridge serve` mends it and goes on standing down; then adopt it".into());
     }
     let mut settled = checkpoint.settled();
     for family in Family::ALL {

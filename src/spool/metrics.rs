@@ -15,6 +15,7 @@ pub(in crate::spool) struct Metrics {
     pub(in crate::spool) pending_records: IntGauge,
     pub(in crate::spool) recovered_records: IntGauge,
     pub(in crate::spool) corrupt_records: IntCounter,
+    pub(in crate::spool) start_damage: IntGauge,
     pub(in crate::spool) dedup_evicted: IntCounter,
     pub(in crate::spool) dedup_entries: IntGauge,
     pub(in crate::spool) quarantine_bytes: IntGauge,
@@ -77,6 +78,10 @@ impl Metrics {
             corrupt_records: counter(
                 "spool_corrupt_records_total",
                 "Acknowledged records found damaged on disk.",
+            )?,
+            start_damage: gauge(
+                "spool_start_damage",
+                "Places of the spool, its checkpoint among them, found damaged when it was opened; /status names them.",
             )?,
             dedup_evicted: counter(
                 "dedup_evicted_total",

@@ -88,7 +88,7 @@ pub(in crate::spool) fn recover(
     };
     recovered.damage.extend(found.damage());
     let (closed, log) = recovered.segments(disk, corrupt, &names, expected)?;
-    if found == Found::Damaged {
+    if matches!(found, Found::Damaged | Found::Missing) {
         let before = Seq(log.start.0.saturating_sub(1));
         recovered
             .checkpoint
@@ -113,6 +113,10 @@ impl Found {
     fn damage(self) -> Option<String> {
         match self {
             Self::New | Self::Valid => None,
+            Self::Missing => Some(
+                "the checkpoint: it is gone, though there are segments, so everything in the log is published again"
+                    .into(),
+            ),
             Self::HalfUnreadable => Some(
                 "the checkpoint: one of its slots can't be read, so what the other one doesn't know of may be published again"
                     .into(),

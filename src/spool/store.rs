@@ -116,6 +116,7 @@ pub(in crate::spool) fn make(
         .quarantine_max_bytes
         .set(level(quarantine_max_bytes));
     metrics.corrupt_records.inc_by(report.corrupt_records);
+    metrics.start_damage.set(level(report.damage.len() as u64));
     metrics
         .dedup_entries
         .set(level(report.window_entries as u64));

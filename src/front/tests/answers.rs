@@ -233,6 +233,16 @@ async fn the_checks_come_in_their_order() {
         let answer = client.answer().await;
         assert_eq!((answer.status, answer.closes()), (404, true), "{path}");
     }
+    let metrics = String::from_utf8(crate::metrics::encode(&rig.registry).unwrap()).unwrap();
+    let refused = |source| format!("livebridge_path_tokens_refused_total{{source=\"{source}\"}}");
+    assert!(
+        metrics.contains(&format!("{} 2", refused("secret"))),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains(&format!("{} 1", refused("tencent"))),
+        "{metrics}"
+    );
     // 405 before 413; without a body the connection goes on.
     let mut client = rig.connect().await;
     client

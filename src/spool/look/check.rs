@@ -158,8 +158,15 @@ impl Look {
 
     /// Held against what was read before the log, so that a live one can't seem to lead.
     fn check_checkpoint(&self, checked: &mut Checked) {
-        if self.checkpoint == Found::Damaged {
-            checked.fault("the checkpoint: both slots are damaged, so everything in the log would be published again".into());
+        let checkpoint = match self.checkpoint {
+            Found::Damaged => Some("both slots are damaged"),
+            Found::Missing => Some("it is gone, though there are segments"),
+            Found::New | Found::Valid | Found::HalfUnreadable => None,
+        };
+        if let Some(what) = checkpoint {
+            checked.fault(format!(
+                "the checkpoint: {what}, so everything in the log would be published again"
+            ));
         }
         if let Some(lost) = &self.unaccounted {
             holes(

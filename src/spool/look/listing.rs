@@ -102,7 +102,7 @@ impl Look {
         Ok(Listing {
             spool_id: self.id.clone(),
             checkpoint: checkpoint.collect(),
-            checkpoint_valid: self.checkpoint != Found::Damaged,
+            checkpoint_valid: !matches!(self.checkpoint, Found::Damaged | Found::Missing),
             records: segments.iter().map(|s| s.records).sum(),
             pending: segments.iter().map(pending).sum(),
             quarantine: Files {

@@ -270,6 +270,10 @@ fn gaps_overlaps_and_what_the_index_does_not_tell_are_found() {
         files.insert("checkpoint".into(), checkpoint::encode(4, &far));
     });
     assert!(lead.contains("record 50 is settled"), "{lead}");
+    let gone = break_one(&|files| {
+        files.remove("checkpoint");
+    });
+    assert!(gone.contains("it is gone"), "{gone}");
     let none_left = break_one(&|files| {
         files.retain(|file, _| !file.ends_with(".segment") && !file.ends_with(".index"));
     });

@@ -329,6 +329,39 @@ fn a_record_that_is_damaged_where_the_index_is_too_is_counted_and_its_retry_is_t
 }
 
 #[test]
+fn with_its_checkpoint_gone_a_log_is_published_again_and_misses_nothing_deleted_before() {
+    let disk = FakeDisk::new();
+    let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    for n in 0..8 {
+        run.commit_ok(&(n * 10..n * 10 + 10).collect::<Vec<_>>());
+        run.housekeeping();
+    }
+    run.settle_all(Seq(80)).unwrap();
+    drop(run);
+    let first = segments(&disk)[0];
+    disk.remove(Dir::Root, &first.to_string()).unwrap();
+    disk.remove(Dir::Root, &first.index()).unwrap();
+    disk.remove(Dir::Root, "checkpoint").unwrap();
+    let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    let left = seqs(&run);
+    assert!(left.len() < 80 && left.ends_with(&[79, 80]), "{left:?}");
+    let report = &run.report;
+    assert_eq!(
+        (report.corrupt_records, report.damage.len()),
+        (0, 1),
+        "{report:?}"
+    );
+    drop(run);
+    let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    let report = &run.report;
+    assert_eq!(
+        (report.corrupt_records, report.damage.len()),
+        (0, 0),
+        "{report:?}"
+    );
+}
+
+#[test]
 fn a_damaged_checkpoint_publishes_again_rather_than_not_at_all() {
     let (disk, _, _) = three_batches();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
