@@ -36,6 +36,7 @@ pub mod front;
 pub mod health;
 pub mod hold;
 pub mod metrics;
+mod owner;
 pub mod publish;
 pub mod rejects;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::{Failure, Outcome, log, place::Link, progress::Progress, settings::pr
 use crate::{
     app::{self, Fault},
     control::{Client, Reply, Request},
-    spool::OpenError,
+    spool::{OpenError, look},
 };
 use std::{path::Path, time::Duration};
 
@@ -26,10 +26,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let config = args.link.settings()?;
     log::start(&config.log);
     let dir = &config.spool.dir;
-    if !dir.join("spool-id").is_file() {
-        let shown = dir.display();
-        return Err(Failure::Failed(format!("there is no spool in {shown}")));
-    }
+    look::find(dir).map_err(Failure::failed)?;
     let mut progress = Progress::new("published", "records");
     let mut most = 0;
     let drained = app::drain(&config, args.within, &mut |standing| {

@@ -1,7 +1,7 @@
 //! The files of the ledger: appended to, turned over, the oldest deleted; read by commands, also while `serve` writes.
 
 use super::entry::Entry;
-use crate::{clock::Millis, config::Rejects};
+use crate::{clock::Millis, config::Rejects, owner};
 use std::{
     collections::BTreeSet,
     fs::{self, DirBuilder, File, OpenOptions},
@@ -117,7 +117,9 @@ impl Files {
 
     fn make_directory(&self) -> io::Result<()> {
         let mut directory = DirBuilder::new();
-        directory.recursive(true).mode(0o700).create(&self.dir)
+        directory.recursive(true).mode(0o700).create(&self.dir)?;
+        owner::give_directory(&self.dir);
+        Ok(())
     }
 
     fn begin(&self, at: Millis) -> io::Result<Current> {
@@ -130,6 +132,7 @@ impl Files {
             .create_new(true)
             .mode(0o600)
             .open(path(&self.dir, number))?;
+        owner::give(&file, &self.dir);
         // Only when there is a new one.
         let surplus = (all.len() + 1).saturating_sub(FILES);
         for oldest in all.iter().take(surplus) {
@@ -264,6 +267,7 @@ pub fn mark_accepted(spool: &Path, names: &[String]) -> io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(&written)?;
+    owner::give(&file, &dir);
     file.write_all(lines.as_bytes())?;
     fs::rename(written, dir.join(ACCEPTED))
 }

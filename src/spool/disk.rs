@@ -2,6 +2,7 @@
 //! forgets what was not synced, and fails any chosen call, fits on a page. All IO of the spool goes through here,
 //! but for the lock.
 
+use crate::owner;
 use rustix::fs::Advice;
 use std::{
     fs::{self, File, OpenOptions},
@@ -153,6 +154,9 @@ impl RealDisk {
                 .recursive(true)
                 .mode(0o700)
                 .create(&path)?;
+            if dir != Dir::Root {
+                owner::give_directory(&path);
+            }
         }
         if let Some(parent) = root.canonicalize()?.parent() {
             // Best effort: the directory above may not be ours to open.
@@ -192,6 +196,7 @@ impl Disk for RealDisk {
             .create_new(true)
             .mode(0o600)
             .open(self.path(dir, name))?;
+        owner::give(&file, &self.root);
         Ok(Box::new(file))
     }
 

@@ -4,11 +4,11 @@
 use super::{
     checkpoint::{Checkpoint, Found},
     disk::{Dir, Disk, RealDisk, read_all, write_whole},
-    lineage,
+    lineage, look,
     outlet::Settled,
     segment::Instance,
 };
-use crate::callback::names::Family;
+use crate::{callback::names::Family, owner};
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
@@ -37,6 +37,7 @@ impl Lock {
             .truncate(false)
             .mode(0o600)
             .open(dir.join("lock"))?;
+        owner::give(&file, dir);
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -104,9 +105,7 @@ pub struct Adopted {
 /// In words: if there is no spool that has stood down, a process has it, or the disk fails. It may be called again.
 pub fn adopt(dir: &Path, all: bool) -> Result<Adopted, String> {
     let shown = dir.display();
-    if !dir.join(NAME).is_file() {
-        return Err(format!("there is no spool in {shown}"));
-    }
+    look::find(dir).map_err(|e| e.to_string())?;
     let failed = |e: io::Error| format!("the spool {shown}: {e}");
     let _lock = Lock::take(dir).map_err(failed)?.ok_or_else(|| {
         format!("the spool {shown} is in use: stop the relay that has it, then adopt it")

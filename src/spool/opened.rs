@@ -2,6 +2,7 @@
 //! supervises.
 
 use super::{append::Appender, log_outlet::LogOutlet};
+use crate::owner;
 use prometheus::IntGauge;
 use serde::Serialize;
 use std::{
@@ -196,7 +197,7 @@ pub enum OpenError {
         dir: PathBuf,
     },
     /// The disk failed.
-    #[error("the spool {dir} can't be opened: {doing}: {source}")]
+    #[error("the spool {dir} can't be opened: {doing}: {source}{}", owner::whose(.source, .dir))]
     Io {
         /// `spool.dir`.
         dir: PathBuf,

@@ -7,6 +7,7 @@ use crate::{
     callback::{json::Document, verify},
     clock::Millis,
     rejects::{self, Entry},
+    spool::look,
 };
 use std::{
     io::{self, Write},
@@ -101,11 +102,8 @@ pub(super) fn run(args: &Args) -> Outcome {
 
 fn read(dir: &Path, each: impl FnMut(&str, Entry, bool) -> ControlFlow<()>) -> Outcome {
     // An empty answer about a place where nothing is would be taken for good news.
-    if !dir.join("spool-id").is_file() && !dir.join("rejects").is_dir() {
-        return Err(Failure::Failed(format!(
-            "{}: there is no spool: give the one of serve with --config or --spool-dir",
-            dir.display()
-        )));
+    if !dir.join("rejects").is_dir() {
+        look::find(dir).map_err(Failure::failed)?;
     }
     rejects::read(dir, each)
         .map_err(|e| Failure::Failed(format!("{}: rejects: {e}", dir.display())))

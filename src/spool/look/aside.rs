@@ -60,9 +60,7 @@ impl Shelf {
     /// # Errors
     /// If there is no spool.
     pub fn of(dir: &Path) -> Result<Self, LookError> {
-        if !dir.join("spool-id").is_file() {
-            return Err(LookError::NotASpool(dir.into()));
-        }
+        super::find(dir)?;
         Ok(Self {
             root: dir.into(),
             disk: ReadOnly::new(dir),

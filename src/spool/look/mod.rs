@@ -34,9 +34,10 @@ use super::{
     },
     segment::{Block, Instance, Name},
 };
+use crate::owner;
 use disk::ReadOnly;
 use std::{
-    io,
+    fs, io,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -54,7 +55,7 @@ pub enum LookError {
     )]
     NotASpool(PathBuf),
     /// The disk, or permissions.
-    #[error("the spool {dir} can't be read: {doing}: {source}")]
+    #[error("the spool {dir} can't be read: {doing}: {source}{}", owner::whose(.source, .dir))]
     Io {
         /// The spool.
         dir: PathBuf,
@@ -71,6 +72,26 @@ pub enum LookError {
         /// What isn't known.
         what: String,
     },
+}
+
+/// Whether this is the directory of a spool.
+///
+/// # Errors
+/// If it isn't, or can't be looked at.
+pub fn find(dir: &Path) -> Result<(), LookError> {
+    let missing = |e: &io::Error| {
+        let kinds = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+        kinds.contains(&e.kind())
+    };
+    match fs::metadata(dir.join("spool-id")) {
+        Ok(found) if found.is_file() => Ok(()),
+        Err(source) if !missing(&source) => Err(LookError::Io {
+            dir: dir.into(),
+            doing: "looking at spool-id".into(),
+            source,
+        }),
+        _ => Err(LookError::NotASpool(dir.into())),
+    }
 }
 
 /// A spool as it was at one moment.
