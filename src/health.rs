@@ -3,13 +3,16 @@
 //! Ready means "can answer a callback 200". With a spool Kafka is not asked: being able to accept while it is away is what
 //! the spool is for. Without one there is no 200 without it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Says why the relay isn't ready; empty when it is. Asked at every probe: must not block.
-pub type NotReady = Box<dyn Fn() -> Vec<&'static str> + Send + Sync>;
+pub type NotReady = Box<dyn Fn() -> Vec<Cow<'static, str>> + Send + Sync>;
 
 /// What `/status` shows. Asked at every request for it: must not block, and says nothing secret and no bodies.
 pub type Status = Box<dyn Fn() -> serde_json::Value + Send + Sync>;
@@ -43,10 +46,10 @@ impl Health {
 
     /// Why a callback can't be answered 200 now; empty when it can.
     #[must_use]
-    pub fn not_ready(&self) -> Vec<&'static str> {
+    pub fn not_ready(&self) -> Vec<Cow<'static, str>> {
         let mut reasons = (self.not_ready)();
         if !self.started() {
-            reasons.insert(0, "starting");
+            reasons.insert(0, "starting".into());
         }
         reasons
     }

@@ -277,7 +277,7 @@ impl Life {
         let not_ready = move || {
             let mut reasons = Vec::new();
             if draining.load(Ordering::Acquire) {
-                reasons.push("draining");
+                reasons.push("draining".into());
             }
             if let Some(sources) = sources.get() {
                 reasons.extend(sources.store.not_ready());

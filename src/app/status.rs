@@ -8,7 +8,7 @@ use crate::{
     publish, spool,
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// Where the status comes from.
 pub(super) struct Sources {
@@ -28,20 +28,22 @@ pub(super) enum Shown {
 
 impl Shown {
     /// Why a callback can't be answered 200 now.
-    pub(super) fn not_ready(&self) -> Vec<&'static str> {
+    pub(super) fn not_ready(&self) -> Vec<Cow<'static, str>> {
         let reasons = match self {
-            Self::Spool(spool, _) => [
-                (spool.is_full(), "the spool is full"),
-                (
-                    spool.has_stood_down(),
-                    "another relay publishes for this spool",
-                ),
-            ]
-            .to_vec(),
-            Self::Hold(hold) => vec![(hold.is_stuck(), "Kafka takes nothing")],
+            Self::Spool(spool, _) => {
+                let full = spool.full_because();
+                let rival = "another relay publishes for this spool";
+                [
+                    full.map(|why| format!("the spool is full ({why})").into()),
+                    spool.has_stood_down().then_some(rival.into()),
+                ]
+            }
+            Self::Hold(hold) => [
+                hold.is_stuck().then_some("Kafka takes nothing".into()),
+                None,
+            ],
         };
-        let reasons = reasons.into_iter().filter(|(so, _)| *so);
-        reasons.map(|(_, reason)| reason).collect()
+        reasons.into_iter().flatten().collect()
     }
 }
 

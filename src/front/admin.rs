@@ -185,7 +185,15 @@ mod tests {
     fn admin(reasons: &Arc<Mutex<Vec<&'static str>>>, started: &Arc<AtomicBool>) -> Admin {
         let reasons = Arc::clone(reasons);
         let health = Health::new(
-            Box::new(move || reasons.lock().unwrap().clone()),
+            Box::new(move || {
+                reasons
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .copied()
+                    .map(Into::into)
+                    .collect()
+            }),
             Arc::clone(started),
             Box::new(|| serde_json::json!({"spool": {"full": false}})),
         );

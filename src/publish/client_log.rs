@@ -19,6 +19,9 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Kinds that are told apart. Further ones share one.
 const KINDS_MAX: usize = 256;
 
+/// Properties whose very mention is worth a warning to librdkafka.
+const OURS: &[&str] = &["enable.gapless.guarantee", "queuing.strategy"];
+
 /// See the module.
 #[derive(Debug)]
 pub struct ClientLog {
@@ -40,6 +43,10 @@ impl ClientLog {
     pub fn line(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         if let RDKafkaLogLevel::Debug = level {
             tracing::debug!(facility, "librdkafka: {text}");
+            return;
+        }
+        // About properties that we set, knowing what we do, and nobody can change.
+        if facility == "CONFWARN" && OURS.iter().any(|ours| text.contains(ours)) {
             return;
         }
         if let Some(trouble) = Trouble::of_line(text) {
@@ -196,6 +203,19 @@ pub(super) mod tests {
         });
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(!text.contains("ERROR"), "{text}");
+    }
+
+    #[test]
+    fn what_the_user_did_not_set_is_not_warned_of() {
+        let log = ClientLog::default();
+        let warning =
+            |name: &str| format!("[thrd:app]: Configuration property {name} is experimental");
+        let text = logged(|| {
+            for name in ["queuing.strategy", "enable.gapless.guarantee", "linger.ms"] {
+                log.line(RDKafkaLogLevel::Warning, "CONFWARN", &warning(name));
+            }
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
     }
 
     #[test]

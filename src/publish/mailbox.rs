@@ -109,6 +109,8 @@ pub struct Mail {
     pub trouble: Option<Trouble>,
     /// No broker is in reach, says a producer.
     pub all_down: bool,
+    /// A broker has answered somebody.
+    pub answered: bool,
     /// Producers that are done for, as they say themselves: a report of each record may never come.
     pub fatal: Vec<(ProducerId, Code)>,
     /// Copies that a record owed: its number, and whether all in-sync replicas have the copy or it was given up.
@@ -167,6 +169,11 @@ impl Mailbox {
     /// The brokers were asked about a topic.
     pub fn heard(&self, heard: Heard) {
         self.put(true, |mail| mail.heard.push(heard));
+    }
+
+    /// A broker has answered a question that had nothing to do with a record.
+    pub fn answered(&self) {
+        self.put(false, |mail| mail.answered = true);
     }
 
     /// Asks for new connections.

@@ -21,6 +21,7 @@ pub struct Metrics {
     errors: IntCounterVec,
     retries: IntCounter,
     rebuilds: IntCounter,
+    reachable: IntGauge,
     blocked: IntGaugeVec,
     partitions_changed: IntCounterVec,
     end_to_end: Histogram,
@@ -92,6 +93,17 @@ impl Metrics {
                     "Records sent again after their producer ended or refused them.",
                 )?,
             )?,
+            reachable: {
+                let reachable = plain(
+                    registry,
+                    IntGauge::new(
+                        "livebridge_kafka_reachable",
+                        "0 from when no broker was in reach until one answers; else 1.",
+                    )?,
+                )?;
+                reachable.set(1);
+                reachable
+            },
             rebuilds: plain(
                 registry,
                 IntCounter::new(
@@ -231,6 +243,10 @@ impl Metrics {
 
     pub(super) fn sent_again(&self) {
         self.retries.inc();
+    }
+
+    pub(super) fn kafka_reachable(&self, reachable: bool) {
+        self.reachable.set(reachable.into());
     }
 
     pub(super) fn rebuilt(&self) {

@@ -184,6 +184,22 @@ fn a_broker_that_was_down_gets_everything_when_it_is_back() {
 }
 
 #[test]
+fn with_nothing_to_send_it_is_known_when_kafka_goes_and_when_it_is_back() {
+    let relay = Relay::start(&["recording", "stream"]);
+    let reachable = |is: bool| {
+        relay.until(&format!("reachable: {is}"), |_, status| {
+            status.kafka.reachable == Some(is)
+        });
+        assert_eq!(relay.gauge("livebridge_kafka_reachable"), i64::from(is));
+    };
+    reachable(true);
+    relay.cluster.broker_down(-1).unwrap();
+    reachable(false);
+    relay.cluster.broker_up(-1).unwrap();
+    reachable(true);
+}
+
+#[test]
 fn a_dead_kafka_does_not_hold_up_the_end() {
     let mut relay = Relay::start(&["recording", "stream"]);
     relay.cluster.broker_down(-1).unwrap();

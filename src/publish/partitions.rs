@@ -33,15 +33,23 @@ use std::{
 
 /// Between two looks, at most: not longer than librdkafka takes to send to new partitions.
 const EVERY: Duration = Duration::from_secs(60);
+/// After a look that nobody answered, so that it is soon known when somebody does.
+const UNANSWERED: Duration = Duration::from_secs(5);
 /// For one answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// Questions that wait. One more is asked again later.
-const QUESTIONS_MAX: usize = 64;
+/// Wishes that wait. One more is uttered again later.
+const WISHES_MAX: usize = 64;
 
 /// The watch ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Watch {
-    questions: SyncSender<Question>,
+    wishes: SyncSender<Wish>,
+}
+
+#[derive(Debug)]
+enum Wish {
+    Answer(Question),
+    LookSoon,
 }
 
 #[derive(Debug)]
@@ -54,7 +62,14 @@ impl Asks for Watch {
     fn ask(&self, topic: &Arc<str>, about: Seq) {
         let topic = Arc::clone(topic);
         // Full: the lane asks again.
-        let _ = self.questions.try_send(Question { topic, about });
+        let _ = self
+            .wishes
+            .try_send(Wish::Answer(Question { topic, about }));
+    }
+
+    fn look_soon(&self) {
+        // Full: it looks within a minute anyway.
+        let _ = self.wishes.try_send(Wish::LookSoon);
     }
 }
 
@@ -72,7 +87,7 @@ impl Watch {
                 .set("enable.gapless.guarantee", "false")
                 .set("enable.idempotence", "false");
         });
-        let (sender, questions) = sync_channel(QUESTIONS_MAX);
+        let (wishes, heard) = sync_channel(WISHES_MAX);
         let watcher = Watcher {
             every: every(clients.config().get("topic.metadata.refresh.interval.ms")),
             clients,
@@ -83,8 +98,8 @@ impl Watch {
         };
         thread::Builder::new()
             .name("livebridge-partitions".into())
-            .spawn(move || watcher.run(&questions))?;
-        Ok(Self { questions: sender })
+            .spawn(move || watcher.run(&heard))?;
+        Ok(Self { wishes })
     }
 }
 
@@ -106,28 +121,65 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn run(self, questions: &Receiver<Question>) {
+    fn run(self, wishes: &Receiver<Wish>) {
         let mut known = Known::default();
         // The first look is early, so that a change soon after the start is seen, too.
         let mut look_at = Instant::now() + Duration::from_secs(1);
         loop {
             let wait = look_at.saturating_duration_since(Instant::now());
-            match questions.recv_timeout(wait) {
-                Ok(question) => {
+            match wishes.recv_timeout(wait) {
+                Ok(Wish::LookSoon) => look_at = look_at.min(Instant::now() + UNANSWERED),
+                Ok(Wish::Answer(question)) => {
                     if !self.answer(question) {
                         // Nobody answers: the others needn't be asked about.
-                        questions.try_iter().for_each(|q| self.tell(q, None));
+                        let questions = wishes.try_iter().filter_map(|wish| match wish {
+                            Wish::Answer(question) => Some(question),
+                            Wish::LookSoon => None,
+                        });
+                        questions.for_each(|q| self.tell(q, None));
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some(client) = self.client() {
-                        look(client, &self.topics, &self.metrics, &mut known);
+                    let answered = self.look(&mut known);
+                    if answered {
+                        self.mailbox.answered();
                     }
-                    look_at = Instant::now() + self.every;
+                    let again = if answered {
+                        self.every
+                    } else {
+                        self.every.min(UNANSWERED)
+                    };
+                    look_at = Instant::now() + again;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// Whether the brokers answer. The client must not outlive the look: nobody polls it, and its queue of events has no limit. What it
+    /// has to say, the publisher's own says, too.
+    fn look(&self, known: &mut Known) -> bool {
+        let Some(client) = self.client() else {
+            return false;
+        };
+        for topic in &self.topics {
+            // If nobody answers, the others needn't be asked about.
+            let Ok(count) = count(&client, topic) else {
+                return false;
+            };
+            if let Some(now) = count
+                && let Some(before) = known.see(topic, now)
+            {
+                tracing::warn!(
+                    topic,
+                    before,
+                    now,
+                    "partitions changed: the order per stream starts anew"
+                );
+                self.metrics.partitions_changed(topic);
+            }
+        }
+        !self.topics.is_empty()
     }
 
     /// False: no broker does.
@@ -161,30 +213,6 @@ impl Watcher {
     }
 }
 
-/// Takes the client, since it must not outlive the look: nobody polls it, and its queue of events has no limit. What it has to say,
-/// the publisher's own says, too.
-fn look<C: ProducerContext>(
-    client: BaseProducer<C>,
-    topics: &[String],
-    metrics: &Metrics,
-    known: &mut Known,
-) {
-    for topic in topics {
-        if let Some(now) = count(&client, topic)
-            && let Some(before) = known.see(topic, now)
-        {
-            tracing::warn!(
-                topic,
-                before,
-                now,
-                "partitions changed: the order per stream starts anew"
-            );
-            metrics.partitions_changed(topic);
-        }
-    }
-    drop(client);
-}
-
 /// The context of the client that only asks.
 struct Asking(Arc<ClientLog>);
 
@@ -204,11 +232,15 @@ impl ProducerContext for Asking {
     fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
-/// None: nobody knows, or the topic has none.
-fn count<C: ProducerContext>(client: &BaseProducer<C>, topic: &str) -> Option<usize> {
-    let metadata = client.client().fetch_metadata(Some(topic), PATIENCE).ok()?;
-    let found = metadata.topics().iter().find(|t| t.name() == topic)?;
-    Some(found.partitions().len()).filter(|&count| count > 0)
+/// None: the topic isn't there, or not for us. An error: nobody answered.
+fn count<C: ProducerContext>(
+    client: &BaseProducer<C>,
+    topic: &str,
+) -> Result<Option<usize>, KafkaError> {
+    let metadata = client.client().fetch_metadata(Some(topic), PATIENCE)?;
+    let found = metadata.topics().iter().find(|t| t.name() == topic);
+    let count = found.map(|found| found.partitions().len());
+    Ok(count.filter(|&count| count > 0))
 }
 
 /// The last known number of partitions of each topic.
@@ -256,9 +288,9 @@ mod tests {
             .set("bootstrap.servers", cluster.bootstrap_servers())
             .create()
             .unwrap();
-        assert_eq!(count(&client, "four"), Some(4));
+        assert_eq!(count(&client, "four"), Ok(Some(4)));
         let unknown = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
         cluster.topic_error("four", unknown).unwrap();
-        assert_eq!(count(&client, "four"), None);
+        assert_eq!(count(&client, "four"), Ok(None));
     }
 }

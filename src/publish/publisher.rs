@@ -247,7 +247,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.stop_at = Some(self.stop_at.map_or(at, |other| other.min(at)));
         }
         if mail.all_down {
-            self.kafka.reachable = Some(false);
+            self.out_of_reach();
+        } else if mail.answered && self.kafka.reachable != Some(true) {
+            self.reached();
         }
         if let Some(trouble) = mail.trouble {
             self.trouble = Some(trouble.after(self.trouble.take()));
@@ -347,8 +349,26 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
 
     /// A broker has done what it was asked for.
     pub(super) fn reached(&mut self) {
+        if self.kafka.reachable == Some(false) {
+            tracing::info!("Kafka is in reach again");
+            self.parts.metrics.kafka_reachable(true);
+        }
+        self.moved |= self.kafka.reachable != Some(true);
         self.kafka.reachable = Some(true);
         self.trouble = None;
+    }
+
+    fn out_of_reach(&mut self) {
+        if self.kafka.reachable != Some(false) {
+            tracing::warn!(
+                "Kafka is out of reach: no broker answers; what was accepted waits, in order"
+            );
+            self.parts.metrics.kafka_reachable(false);
+            // With nothing to send, nothing else would tell when it is back.
+            self.parts.watch.look_soon();
+            self.moved = true;
+        }
+        self.kafka.reachable = Some(false);
     }
 
     /// An ack: the only way to be published.

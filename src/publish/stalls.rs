@@ -17,6 +17,8 @@ const UNSEEN: &str = "the brokers answer, and don't take its first record";
 pub(super) trait Asks: Send {
     /// Returns at once; the answer comes by mail, or never.
     fn ask(&self, topic: &Arc<str>, about: Seq);
+    /// No broker was in reach: it should soon be known when one is.
+    fn look_soon(&self);
 }
 
 /// Who answers nothing.
@@ -26,6 +28,7 @@ pub(super) struct Nobody;
 #[cfg(test)]
 impl Asks for Nobody {
     fn ask(&self, _: &Arc<str>, _: Seq) {}
+    fn look_soon(&self) {}
 }
 
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {

@@ -6,7 +6,7 @@ use super::{
     prepare,
     shared::{Shared, locked},
 };
-use std::{io, sync::atomic::Ordering};
+use std::io;
 
 /// Why new records are refused.
 #[derive(Debug, Default, Clone)]
@@ -24,6 +24,10 @@ impl Fullness {
     fn blocked(&self) -> Option<&String> {
         let no_next = self.no_next.as_ref().filter(|_| self.stranded);
         self.low.as_ref().or(no_next)
+    }
+
+    fn is_full(&self) -> bool {
+        self.over || self.blocked().is_some()
     }
 
     /// For people; none if new records are taken.
@@ -70,18 +74,9 @@ impl Shared {
 
     fn change(&self, change: impl FnOnce(&mut Fullness)) {
         let mut fullness = locked(&self.fullness);
-        let was_blocked = fullness.blocked().is_some();
+        let was_full = fullness.is_full();
         change(&mut fullness);
-        let blocked = fullness.blocked().cloned();
-        self.show(&fullness);
-        drop(fullness);
-        match blocked {
-            Some(why) if !was_blocked => {
-                tracing::warn!("the spool takes no new records: {why}");
-            }
-            None if was_blocked => tracing::info!("the spool takes records again"),
-            _ => {}
-        }
+        tell(was_full, &fullness);
     }
 
     /// Whether `more` bytes of new records fit now, besides `under_way`. Full at the limit, and then until the unsettled bytes are below
@@ -89,6 +84,7 @@ impl Shared {
     pub(in crate::spool) fn admits(&self, under_way: u64, more: u64) -> bool {
         let unsettled = locked(&self.view).unsettled_bytes() + under_way;
         let mut fullness = locked(&self.fullness);
+        let was_full = fullness.is_full();
         let max = self.limits.max_bytes;
         if fullness.over {
             fullness.over = unsettled >= max / 100 * 95 && unsettled > 0;
@@ -96,13 +92,23 @@ impl Shared {
         if !fullness.over && unsettled > 0 && unsettled + more > max {
             fullness.over = true;
         }
-        self.show(&fullness);
-        !fullness.over && fullness.blocked().is_none()
+        tell(was_full, &fullness);
+        !fullness.is_full()
     }
 
-    fn show(&self, fullness: &Fullness) {
-        let full = fullness.over || fullness.blocked().is_some();
-        self.full.store(full, Ordering::Release);
+    /// Why new records are refused, for people; none if they are taken.
+    pub(in crate::spool) fn full_because(&self) -> Option<String> {
+        locked(&self.fullness).because()
+    }
+}
+
+fn tell(was_full: bool, fullness: &Fullness) {
+    if fullness.is_full() == was_full {
+        return;
+    }
+    match fullness.because() {
+        Some(why) => tracing::error!("the spool takes no new records: {why}"),
+        None => tracing::info!("the spool takes records again"),
     }
 }
 

@@ -102,7 +102,7 @@ pub struct Status {
 #[derive(Clone)]
 pub struct StatusSource {
     pub(in crate::spool) ask: Arc<dyn Fn() -> Status + Send + Sync>,
-    pub(in crate::spool) full: Arc<AtomicBool>,
+    pub(in crate::spool) full: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     pub(in crate::spool) quarantine_bytes: Arc<AtomicU64>,
     pub(in crate::spool) stood_down: Arc<AtomicBool>,
 }
@@ -114,10 +114,10 @@ impl StatusSource {
         (self.ask)()
     }
 
-    /// Whether new records are refused now. Takes no lock: for probes.
+    /// Why new records are refused now; none if they are taken. Waits for no disk: for probes.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.full.load(Ordering::Acquire)
+    pub fn full_because(&self) -> Option<String> {
+        (self.full)()
     }
 
     /// Whether another run publishes in place of this spool, so that it takes nothing. Takes no lock.
@@ -130,7 +130,7 @@ impl StatusSource {
 impl std::fmt::Debug for StatusSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StatusSource")
-            .field("full", &self.full)
+            .field("full", &self.full_because())
             .finish_non_exhaustive()
     }
 }

@@ -66,7 +66,6 @@ pub(in crate::spool) struct Shared {
     pub(in crate::spool) metrics: Metrics,
     pub(in crate::spool) spool_id: String,
     pub(in crate::spool) instance: Instance,
-    pub(in crate::spool) full: Arc<AtomicBool>,
     pub(in crate::spool) stood_down: Arc<AtomicBool>,
     /// Who publishes in its place, when it has stood down.
     pub(in crate::spool) rival: Mutex<Option<String>>,
@@ -122,7 +121,6 @@ impl Shared {
             metrics: parts.metrics,
             spool_id: parts.spool_id,
             instance: parts.instance,
-            full: Arc::default(),
             stood_down: Arc::new(AtomicBool::new(parts.rival.is_some())),
             rival: Mutex::new(parts.rival),
             stopping: AtomicBool::new(false),
@@ -246,10 +244,10 @@ impl Shared {
 
     /// See [`Status`].
     pub(in crate::spool) fn status(&self) -> Status {
-        let fullness = locked(&self.fullness).clone();
         let ahead = self.ready_bytes.load(Ordering::Relaxed);
         let view = locked(&self.view);
         let settled = view.settled();
+        let full_because = self.full_because();
         Status {
             spool_id: self.spool_id.clone(),
             instance: self.instance.to_string(),
@@ -265,8 +263,8 @@ impl Shared {
             disk_bytes: view.disk_bytes() + ahead,
             room_bytes: self.room_bytes.load(Ordering::Relaxed),
             segments: view.segments(),
-            full: self.full.load(Ordering::Acquire),
-            full_because: fullness.because(),
+            full: full_because.is_some(),
+            full_because,
             quarantine_bytes: self.quarantine_bytes.load(Ordering::Relaxed),
             corrupt_records: self.metrics.corrupt_records.get(),
             last_error: locked(&self.last_error).clone(),

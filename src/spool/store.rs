@@ -262,6 +262,7 @@ fn start(
                 writer::run(writer, queue, &*writer_clock).map_err(|e| Stopped::Disk(Arc::new(e)));
             let _ = ending.ends.try_send(result);
         })?;
+    let of_fullness = Arc::clone(&shared);
     let of_status = Arc::clone(&shared);
     Ok(Opened {
         appender,
@@ -274,7 +275,7 @@ fn start(
         },
         report,
         status: StatusSource {
-            full: Arc::clone(&shared.full),
+            full: Arc::new(move || of_fullness.full_because()),
             quarantine_bytes: Arc::clone(&shared.quarantine_bytes),
             stood_down: Arc::clone(&shared.stood_down),
             ask: Arc::new(move || of_status.status()),

@@ -47,6 +47,8 @@ impl Asks for FakeWatch {
     fn ask(&self, topic: &Arc<str>, about: Seq) {
         self.0.lock().unwrap().asked(topic, about);
     }
+
+    fn look_soon(&self) {}
 }
 
 /// Copies that lie here until the test takes them away. Few have room.

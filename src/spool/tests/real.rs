@@ -162,9 +162,9 @@ async fn a_tiny_spool_fills_up_and_takes_records_again() {
         }
     };
     assert_eq!((full, n), (AppendError::Full, 6));
-    assert!(status.is_full() && status.get().full);
+    assert!(status.full_because().is_some() && status.get().full);
     outlet.checkpoint(&settled(outlet.durable_end())).unwrap();
-    assert!(!status.is_full());
+    assert!(status.full_because().is_none());
     assert!(
         appender
             .append(ce_id(n), EventName::RecordingFile, envelope(n))
