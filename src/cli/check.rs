@@ -8,14 +8,15 @@ use super::{
 };
 use crate::{
     clock::{Clock, SystemClock},
-    config::{Config, Flags},
+    config::{Ack, Config, Flags},
+    spool::volume,
 };
 use rdkafka::admin::ResourceSpecifier;
 
 /// What `message.max.bytes` has beyond `limits.body_bytes`.
 const MESSAGE_OVERHEAD: u64 = 64 << 10;
 
-/// Validates the settings; with --online also the brokers and topics.
+/// Validates the settings, and looks at the spool's volume; with --online also at the brokers and topics.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit code 1 with --online: no broker, a topic missing or not authorised, fewer replicas than\n\
@@ -44,6 +45,14 @@ pub(super) fn run(args: &Args) -> Outcome {
         "settings: right ({} source(s))\n",
         loaded.config.sources.len()
     ))?;
+    if loaded.config.ack == Ack::Spool {
+        let spool = &loaded.config.spool;
+        findings.extend(
+            volume::doubts(&spool.dir, spool.max_bytes)
+                .into_iter()
+                .map(Ok),
+        );
+    }
     if args.online || args.write {
         findings.extend(online(&loaded.config, args.write)?);
     }

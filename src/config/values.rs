@@ -133,19 +133,25 @@ pub(super) fn topic_needed(text: &str) -> Parsed<String> {
     topic(text)
 }
 
+/// What may stand before a broker's address, as in `SSL://kafka:9093`.
+const SECURITY_PROTOCOLS: [&str; 4] = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
+
 /// `host:port`, comma-separated.
 pub(super) fn bootstrap_servers(text: &str) -> Parsed<String> {
     let servers: Vec<_> = text.split(',').map(str::trim).collect();
     for (place, server) in (1..).zip(&servers) {
-        let address = server
-            .split_once("://")
-            .map_or(*server, |(_, address)| address);
+        let (scheme, address) = match server.split_once("://") {
+            Some((scheme, address)) => (Some(scheme.to_ascii_lowercase()), address),
+            None => (None, *server),
+        };
+        let known = scheme.is_none_or(|scheme| SECURITY_PROTOCOLS.contains(&&*scheme));
+        let of_a_host = |c: char| c.is_alphanumeric() || "-._:[]%".contains(c);
         let valid = address.rsplit_once(':').is_some_and(|(host, port)| {
             !host.is_empty()
-                && !host.contains(['/', '@', ' '])
+                && host.chars().all(of_a_host)
                 && port.parse::<u16>().is_ok_and(|port| port != 0)
         });
-        if !valid {
+        if !known || !valid {
             // Not quoted: people put passwords into addresses.
             return Err(format!(
                 "entry {place} is not a broker's address; write host:port, several separated by commas"
@@ -260,7 +266,18 @@ mod tests {
         assert_eq!(bootstrap_servers("a:1, b:2"), Ok("a:1,b:2".into()));
         assert_eq!(bootstrap_servers("[::1]:9092"), Ok("[::1]:9092".into()));
         assert_eq!(bootstrap_servers("SSL://a:9093"), Ok("SSL://a:9093".into()));
-        for bad in ["", "a", ":1", "a:x", "a:0", "a:1,", "http://u@a/b:1"] {
+        for bad in [
+            "",
+            "a",
+            ":1",
+            "a:x",
+            "a:0",
+            "a:1,",
+            "http://u@a/b:1",
+            "http://a:1",
+            "a:1;b:1",
+            "a:1 b:1",
+        ] {
             assert!(bootstrap_servers(bad).is_err(), "{bad}");
         }
     }

@@ -3,7 +3,7 @@
 //! but for the lock.
 
 use crate::owner;
-use rustix::fs::Advice;
+use rustix::fs::{Advice, StatVfs};
 use std::{
     fs::{self, File, OpenOptions},
     io,
@@ -138,6 +138,15 @@ pub(in crate::spool) fn write_whole(
     disk.sync_dir(dir)
 }
 
+impl Space {
+    pub(in crate::spool) const fn of(found: &StatVfs) -> Self {
+        Self {
+            free: found.f_bavail.saturating_mul(found.f_frsize),
+            total: found.f_blocks.saturating_mul(found.f_frsize),
+        }
+    }
+}
+
 /// A real directory.
 #[derive(Debug)]
 pub(in crate::spool) struct RealDisk {
@@ -230,11 +239,7 @@ impl Disk for RealDisk {
     }
 
     fn space(&self) -> io::Result<Space> {
-        let found = rustix::fs::statvfs(&self.root)?;
-        Ok(Space {
-            free: found.f_bavail.saturating_mul(found.f_frsize),
-            total: found.f_blocks.saturating_mul(found.f_frsize),
-        })
+        Ok(Space::of(&rustix::fs::statvfs(&self.root)?))
     }
 }
 

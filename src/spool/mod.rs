@@ -10,7 +10,7 @@
 //! * Deciding, pure: `scan` (what a crash left), `lost` (what an index that is gone said), `window` (duplicates), `view` (what is where, and settled).
 //! * Doing, over the `disk` trait: `load`, `recovery`, `writer`, `prepare`, `removal`, `housekeeper`, `cursor`, `quarantine`,
 //!   `lineage`.
-//! * Tying: `store`. From outside, reading only: [`look`].
+//! * Tying: `store`. From outside, reading only: [`look`], and [`volume`] where there is none yet.
 
 pub mod append;
 mod bytes;
@@ -45,6 +45,7 @@ pub mod select;
 mod shared;
 mod store;
 mod view;
+pub mod volume;
 pub(crate) mod window;
 mod writer;
 
