@@ -4,6 +4,7 @@ use super::{
     Fault,
     broker::{Broker, Enqueued, Producer},
     feed::Took,
+    lanes::LaneId,
     plan::Tick,
     publisher::{Publisher, Render},
 };
@@ -16,13 +17,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn send_alone(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         topic: &Arc<str>,
         record: &Record,
     ) -> Result<Took, Fault> {
-        let Some(lane) = self.lanes.get(at) else {
-            return Ok(Took::Yes);
-        };
+        let lane = &self.lanes[at];
         if lane.solo.in_flight.is_some() {
             return Ok(Took::Later(None));
         }
@@ -40,9 +39,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         if lane.solo.producer.is_none() {
             match self.open() {
                 Ok(opened) => {
-                    if let Some(lane) = self.lanes.get_mut(at) {
-                        lane.solo.producer = Some(opened);
-                    }
+                    self.lanes[at].solo.producer = Some(opened);
                 }
                 Err(error) => {
                     tracing::warn!(%error, topic = &**topic, "trying again later");
@@ -51,9 +48,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             }
         }
         let ticket = self.ticket(record);
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return Ok(Took::Yes);
-        };
+        let lane = &mut self.lanes[at];
         let Some((_, producer)) = &lane.solo.producer else {
             return Ok(Took::Later(None));
         };

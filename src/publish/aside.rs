@@ -6,6 +6,7 @@ use super::{
     classify::{Class, Code},
     course::Alone,
     feed::Took,
+    lanes::LaneId,
     message::Message,
     plan::{Tick, Way},
     publisher::{Publisher, Render},
@@ -21,14 +22,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn refused(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         record: &Record,
         code: Code,
     ) -> Result<Took, Fault> {
-        let idle = self
-            .lanes
-            .get(at)
-            .is_some_and(|l| l.window.in_flight() == 0);
+        let idle = self.lanes[at].window.in_flight() == 0;
         self.moved = true;
         match code.class() {
             Class::Poison(refusal) => {
@@ -39,12 +37,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             }
             Class::Blocked if idle => {
                 self.blame(at, code);
-                if let Some(lane) = self.lanes.get_mut(at) {
-                    lane.verdict = None;
-                    lane.course.block(now, None);
-                    if let Way::NotBefore(at) = lane.course.way(now) {
-                        self.wake_at(at);
-                    }
+                let lane = &mut self.lanes[at];
+                lane.verdict = None;
+                lane.course.block(now, None);
+                if let Way::NotBefore(at) = lane.course.way(now) {
+                    self.wake_at(at);
                 }
                 self.show_blocked(at);
                 Ok(Took::Later(None))
@@ -64,7 +61,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn alone_failed(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         record: &Record,
         code: Code,
     ) -> Result<(), Fault> {
@@ -80,7 +77,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn refused_alone(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         record: &Record,
         code: Code,
     ) -> Result<Took, Fault> {
@@ -96,14 +93,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn judge_alone(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         record: &Record,
         code: Code,
     ) -> Result<bool, Fault> {
         self.blame(at, code);
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return Ok(false);
-        };
+        let lane = &mut self.lanes[at];
         lane.verdict = None;
         lane.solo.close();
         let judgement = lane.course.alone_failed(now, code.class());
@@ -121,14 +116,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn quarantine(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         record: &Record,
         reason: &Reason,
     ) -> Result<Took, Fault> {
         if self.set_aside(now, at, record, reason)? {
-            if let Some(lane) = self.lanes.get_mut(at) {
-                lane.course.room_again();
-            }
+            self.lanes[at].course.room_again();
             Ok(Took::Yes)
         } else {
             Ok(Took::Later(self.not_before(now, at)))
@@ -139,42 +132,42 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn quarantine_unsent(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         record: &Record,
         reason: &Reason,
     ) -> Result<Took, Fault> {
         if !self.set_aside(now, at, record, reason)? {
             return Ok(Took::Later(self.not_before(now, at)));
         }
-        match self.lanes.get_mut(at) {
-            Some(lane) if lane.course.is_probed() => lane.course.room_again(),
-            _ => self.alone_settled(at),
+        let course = &mut self.lanes[at].course;
+        if course.is_probed() {
+            course.room_again();
+        } else {
+            self.alone_settled(at);
         }
         Ok(Took::Yes)
     }
 
     /// The record that the lane had sent alone, or would have, is settled: the lane may join the others again.
-    pub(super) fn alone_settled(&mut self, at: usize) {
-        if let Some(lane) = self.lanes.get_mut(at) {
-            lane.course.alone_settled(lane.window.restart());
-            if lane.course.way(Tick::MAX) == Way::Shared {
-                lane.solo.close();
-                tracing::info!(topic = lane.topic.as_deref(), "the lane flows again");
-            }
+    pub(super) fn alone_settled(&mut self, at: LaneId) {
+        let lane = &mut self.lanes[at];
+        lane.course.alone_settled(lane.window.restart());
+        if lane.course.way(Tick::MAX) == Way::Shared {
+            lane.solo.close();
+            tracing::info!(topic = lane.topic.as_deref(), "the lane flows again");
         }
         self.show_blocked(at);
     }
 
     /// Something of ours, not of the record, was in the way of sending it alone.
-    pub(super) fn later(&mut self, now: Tick, at: usize) -> Took {
-        if let Some(lane) = self.lanes.get_mut(at) {
-            lane.solo.close();
-            lane.course.alone_failed(now, Class::Retriable);
-        }
+    pub(super) fn later(&mut self, now: Tick, at: LaneId) -> Took {
+        let lane = &mut self.lanes[at];
+        lane.solo.close();
+        lane.course.alone_failed(now, Class::Retriable);
         Took::Later(self.not_before(now, at))
     }
 
-    pub(super) fn reason(&self, at: usize, label: &'static str, detail: String) -> Reason {
+    pub(super) fn reason(&self, at: LaneId, label: &'static str, detail: String) -> Reason {
         Reason {
             label,
             detail,
@@ -182,8 +175,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
     }
 
-    pub(super) fn not_before(&self, now: Tick, at: usize) -> Option<Tick> {
-        match self.lanes.get(at)?.course.way(now) {
+    pub(super) fn not_before(&self, now: Tick, at: LaneId) -> Option<Tick> {
+        match self.lanes[at].course.way(now) {
             Way::NotBefore(at) => Some(at),
             Way::Shared | Way::Alone => Some(now),
         }
@@ -193,14 +186,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     fn set_aside(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         record: &Record,
         reason: &Reason,
     ) -> Result<bool, Fault> {
         self.moved = true;
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return Ok(false);
-        };
+        let lane = &mut self.lanes[at];
         match self.parts.outlet.quarantine(record, reason) {
             Ok(Aside::Kept) => {}
             Ok(Aside::OwesCopy) => return Ok(self.owe_copy(now, at, record, reason)),
@@ -247,14 +238,12 @@ pub(super) struct Owed {
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// There is no local quarantine: the lane goes on, and the record is settled when all in-sync replicas have its copy. False:
     /// too many wait for that already, the lane waits.
-    fn owe_copy(&mut self, now: Tick, at: usize, record: &Record, reason: &Reason) -> bool {
+    fn owe_copy(&mut self, now: Tick, at: LaneId, record: &Record, reason: &Reason) -> bool {
         // What was cut isn't kept.
         let copy = self.parts.render.quarantine_copy(record, reason);
         let copy = copy.filter(Message::is_whole);
         let can_be_kept = copy.is_some();
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return false;
-        };
+        let lane = &mut self.lanes[at];
         if copy.is_some_and(|copy| !self.parts.copies.offer(copy, Some(record.seq))) {
             lane.failed_for("too many copies for topics.quarantine wait for Kafka".into());
             lane.course.no_room(now);

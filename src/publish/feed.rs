@@ -4,6 +4,7 @@ use super::{
     Fault,
     broker::{Broker, Enqueued, Producer},
     lane::Lane,
+    lanes::LaneId,
     mailbox::Ticket,
     message::Message,
     place::{Entry, Place},
@@ -40,18 +41,16 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// Lets every lane that fell behind catch up, then the head cursor go on.
     pub(super) fn feed(&mut self, now: Tick) -> Result<(), Fault> {
         self.more = false;
-        for at in 0..self.lanes.len() {
+        for at in self.lanes.ids() {
             self.catch_up(now, at)?;
         }
         self.advance_head(now)
     }
 
-    fn catch_up(&mut self, now: Tick, at: usize) -> Result<(), Fault> {
+    fn catch_up(&mut self, now: Tick, at: LaneId) -> Result<(), Fault> {
         for _ in 0..BATCH {
             let limit = self.head.passed();
-            let Some(lane) = self.lanes.get_mut(at) else {
-                return Ok(());
-            };
+            let lane = &mut self.lanes[at];
             let Some(own) = &mut lane.own else {
                 return Ok(());
             };
@@ -87,12 +86,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// The lane keeps the entry for its next try, unless the try itself sent it elsewhere.
-    fn hold_back(&mut self, at: usize, entry: Entry) {
-        if let Some(lane) = self.lanes.get_mut(at) {
-            lane.waiting = entry.accepted_at();
-            if let Some(own) = &mut lane.own {
-                own.hold(entry);
-            }
+    fn hold_back(&mut self, at: LaneId, entry: Entry) {
+        let lane = &mut self.lanes[at];
+        lane.waiting = entry.accepted_at();
+        if let Some(own) = &mut lane.own {
+            own.hold(entry);
         }
     }
 
@@ -128,9 +126,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             return Ok(true);
         };
         let seq = entry.seq();
-        let at = self.lane_of(family);
+        let at = self.lanes.of(family);
         self.pass_attached(Seq(seq.0.saturating_sub(1)));
-        if !self.lanes.get(at).is_some_and(Lane::is_attached) {
+        if !self.lanes[at].is_attached() {
             // It fell behind while the head held this entry; it will read it itself.
             self.stalled = None;
             return Ok(true);
@@ -166,10 +164,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// From here on the lane has a cursor of its own.
-    fn fall_behind(&mut self, at: usize, seq: Seq) {
-        if let Some(lane) = self.lanes.get_mut(at)
-            && lane.is_attached()
-        {
+    fn fall_behind(&mut self, at: LaneId, seq: Seq) {
+        let lane = &mut self.lanes[at];
+        if lane.is_attached() {
             self.moved = true;
             lane.own = Some(Place::new(self.parts.outlet.cursor(seq)));
         }
@@ -182,14 +179,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// Tries to get one entry on its way.
-    fn offer(&mut self, now: Tick, at: usize, entry: &mut Entry) -> Result<Took, Fault> {
+    fn offer(&mut self, now: Tick, at: LaneId, entry: &mut Entry) -> Result<Took, Fault> {
         let Some(family) = entry.family() else {
             return Ok(Took::Yes);
         };
         let was_committed = self.was_committed(family, entry.seq());
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return Ok(Took::Yes);
-        };
+        let lane = &mut self.lanes[at];
         let standing = lane.window.standing(family, entry.seq());
         if standing == Standing::Over {
             return Ok(Took::Yes);
@@ -237,21 +232,18 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     fn send_shared(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         topic: &Arc<str>,
         record: &Record,
         made: &mut Option<Result<Message, Reason>>,
     ) -> Result<Took, Fault> {
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return Ok(Took::Yes);
-        };
+        let lane = &mut self.lanes[at];
         if !matches!(self.shared, Shared::Open(..)) || self.renew_by.is_some() {
             return Ok(self.without_producer());
         }
         let standing = lane.window.standing(record.envelope.family, record.seq);
         let (slot, own) = (lane.window.has_slot(standing), lane.window.load());
-        let others = self.lanes.iter().enumerate().filter(|(i, _)| *i != at);
-        let others = others.map(|(_, lane)| lane.window.load());
+        let others = self.lanes.others(at).map(|lane| lane.window.load());
         if !slot || !self.room.admits(own, others, record.envelope.body.len()) {
             return Ok(Took::Full);
         }
@@ -265,9 +257,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             return Ok(Took::Full);
         }
         let ticket = self.ticket(record);
-        let (Shared::Open(_, producer), Some(lane)) = (&self.shared, self.lanes.get_mut(at)) else {
+        let Shared::Open(_, producer) = &self.shared else {
             return Ok(self.without_producer());
         };
+        let lane = &mut self.lanes[at];
         match producer.enqueue(&message, ticket) {
             Enqueued::Taken => {
                 lane.window.sent(

@@ -4,6 +4,7 @@ use super::{
     broker::Producer,
     classify::{Class, Code},
     course::Course,
+    ended::End,
     exact::{BYTES_MAX, RECORDS_MAX},
     mailbox::ProducerId,
     place::Place,
@@ -231,9 +232,15 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
         self.course.worked();
     }
 
-    pub(super) fn first_unsettled(&self) -> Seq {
+    /// How the end of the shared producer looks from here. Takes the verdict.
+    pub(super) fn ended(&mut self, others_lose: bool) -> End {
         let passed = self.window.passed();
-        self.window.first().unwrap_or_else(|| passed.next())
+        End {
+            class: self.verdict.take(),
+            others_lose,
+            first: self.window.first().unwrap_or_else(|| passed.next()),
+            passed,
+        }
     }
 
     /// Whether the end of the shared producer costs it something that no error was about.

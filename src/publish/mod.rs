@@ -31,6 +31,7 @@ pub mod handshake;
 mod health;
 pub mod kafka;
 mod lane;
+mod lanes;
 pub mod mailbox;
 pub mod message;
 pub mod metrics;

@@ -11,6 +11,7 @@ use super::{
     copies::Copies,
     exact::Exact,
     lane::{Lane, Plan},
+    lanes::{LaneId, Lanes},
     mailbox::{Mail, ProducerId, Report, Reports, Ticket},
     message::Message,
     metrics::Metrics,
@@ -25,7 +26,6 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    callback::names::Family,
     clock::Clock,
     spool::{Outlet, Reason, Record, Seq, Settled},
     traces::Traces,
@@ -76,7 +76,7 @@ pub(super) struct Parts<O, B, R> {
 /// See the module.
 pub(super) struct Publisher<O: Outlet, B: Broker, R> {
     pub(super) parts: Parts<O, B, R>,
-    pub(super) lanes: Vec<Lane<O::Cursor, B::Producer>>,
+    pub(super) lanes: Lanes<O::Cursor, B::Producer>,
     /// What the lanes may have under way.
     pub(super) room: Room,
     pub(super) head: Place<O::Cursor>,
@@ -147,7 +147,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             traced: Traced::new(parts.traces.clone()),
             parts,
             room: plan.room,
-            lanes,
+            lanes: Lanes::new(lanes),
             stalled: None,
             shared: Shared::Waiting { until: Tick::ZERO },
             wake: None,
@@ -235,12 +235,6 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         self.stop_at.is_some()
     }
 
-    pub(super) fn lane_of(&self, family: Family) -> usize {
-        let at = self.lanes.iter().position(|l| l.families.contains(&family));
-        // Routes cover every family.
-        at.unwrap_or_default()
-    }
-
     pub(super) fn take_mail(&mut self, now: Tick, mail: Mail) -> Result<(), Fault> {
         if let Some(within) = mail.stop_within {
             let at = now + within;
@@ -301,15 +295,15 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                     }
                 }
                 Err(code) => {
-                    self.blame(self.lane_of(report.ticket.family), code);
+                    self.blame(self.lanes.of(report.ticket.family), code);
                     self.end_shared(now);
                 }
             }
             return Ok(());
         }
-        let at = self.lane_of(report.ticket.family);
-        let lane = self.lanes.get_mut(at);
-        let theirs = lane.and_then(|lane| lane.solo.take(report.producer, report.ticket.seq));
+        let at = self.lanes.of(report.ticket.family);
+        let solo = &mut self.lanes[at].solo;
+        let theirs = solo.take(report.producer, report.ticket.seq);
         match (theirs, report.result) {
             // Of a producer that has ended: its records are due again already.
             (None, _) => Ok(()),
@@ -338,9 +332,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         if matches!(self.shared, Shared::Closing { id: closing, .. } if closing == id) {
             self.shared_ended(now);
         }
-        for at in 0..self.lanes.len() {
-            let lane = self.lanes.get_mut(at);
-            if let Some((record, code)) = lane.and_then(|lane| lane.solo.closed(id)) {
+        for at in self.lanes.ids() {
+            if let Some((record, code)) = self.lanes[at].solo.closed(id) {
                 self.alone_failed(now, at, &record, code)?;
             }
         }
@@ -373,24 +366,21 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
 
     /// An ack: the only way to be published.
     pub(super) fn acked(&mut self, ticket: Ticket) {
-        let at = self.lane_of(ticket.family);
+        let at = self.lanes.of(ticket.family);
         let now = self.parts.clock.now();
         self.reached();
-        if let Some(lane) = self.lanes.get_mut(at) {
-            let accepted_at = lane.window.settle(ticket.family, ticket.seq);
-            lane.worked();
-            let topic = lane.topic.as_deref().unwrap_or_default();
-            self.parts.metrics.published(topic, now.since(accepted_at));
-            self.traced.published(ticket.seq, topic, now);
-        }
+        let lane = &mut self.lanes[at];
+        let accepted_at = lane.window.settle(ticket.family, ticket.seq);
+        lane.worked();
+        let topic = lane.topic.as_deref().unwrap_or_default();
+        self.parts.metrics.published(topic, now.since(accepted_at));
+        self.traced.published(ticket.seq, topic, now);
         self.parts.outlet.acked(ticket.seq);
     }
 
     /// Notes an error for the lane; what it means for its course is decided when the shared producer has ended.
-    pub(super) fn blame(&mut self, at: usize, code: Code) {
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return;
-        };
+    pub(super) fn blame(&mut self, at: LaneId, code: Code) {
+        let lane = &mut self.lanes[at];
         if code.is_purge() {
             return;
         }

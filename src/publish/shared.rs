@@ -4,8 +4,8 @@ use super::{
     Fault,
     broker::{Broker, OpenError, Producer},
     classify::Code,
-    ended::End,
     lane::Lane,
+    lanes::LaneId,
     mailbox::ProducerId,
     place::Place,
     plan::Tick,
@@ -30,8 +30,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
 
     /// The same for the producers that lanes have of their own.
     pub(super) fn tend_solos(&mut self, now: Tick) -> Result<(), Fault> {
-        for at in 0..self.lanes.len() {
-            match self.lanes.get(at).and_then(|lane| lane.solo.dying) {
+        for at in self.lanes.ids() {
+            match self.lanes[at].solo.dying {
                 Some(dying) if now >= dying.until => self.closed(now, dying.id)?,
                 Some(dying) => self.wake_at(dying.until),
                 None => {}
@@ -112,27 +112,26 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         self.kafka.rebuilds += 1;
         self.parts.metrics.rebuilt();
         // In exactly-once the checkpoint in Kafka says what is due again.
-        let lanes = if self.exact.is_some() {
-            0
-        } else {
-            self.lanes.len()
-        };
-        let losers: Vec<bool> = self.lanes.iter().map(Lane::loses).collect();
-        for at in 0..lanes {
-            let Some(lane) = self.lanes.get_mut(at) else {
-                continue;
-            };
+        if self.exact.is_none() {
+            self.begin_again(now);
+        }
+        let until = now + self.backoff.next_wait();
+        tracing::info!(wait = ?(until.saturating_sub(now)), "the producer is replaced");
+        self.shared = Shared::Waiting { until };
+        self.wake_at(until);
+    }
+
+    /// Each lane, with what the end of the shared producer means for it.
+    fn begin_again(&mut self, now: Tick) {
+        let losers = self.lanes.iter().filter(|lane| lane.loses()).count();
+        for at in self.lanes.ids() {
+            let lane = &mut self.lanes[at];
             // A lane with a record in a producer of its own has none in the shared one.
             if lane.solo.in_flight.is_some() {
                 continue;
             }
-            let mut others = losers.iter().enumerate().filter(|(i, _)| *i != at);
-            let end = End {
-                class: lane.verdict.take(),
-                others_lose: others.any(|(_, loses)| *loses),
-                first: lane.first_unsettled(),
-                passed: lane.window.passed(),
-            };
+            let others_lose = losers > usize::from(lane.loses());
+            let end = lane.ended(others_lose);
             if lane.course.shared_failed(now, end) {
                 let topic = lane.topic.as_deref();
                 tracing::warn!(
@@ -143,18 +142,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.go_back(at);
             self.show_blocked(at);
         }
-        let until = now + self.backoff.next_wait();
-        tracing::info!(wait = ?(until.saturating_sub(now)), "the producer is replaced");
-        self.shared = Shared::Waiting { until };
-        self.wake_at(until);
     }
 
     /// What the lane had sent is due again; a cursor of its own starts before the first of it.
-    pub(super) fn go_back(&mut self, at: usize) {
+    pub(super) fn go_back(&mut self, at: LaneId) {
         let head = self.head.passed();
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return;
-        };
+        let lane = &mut self.lanes[at];
         lane.window.rewind();
         let restart = lane.window.restart();
         if !lane.is_attached() || restart < head {
@@ -194,17 +187,15 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         Ok(())
     }
 
-    pub(super) fn show_blocked(&mut self, at: usize) {
-        if let Some(lane) = self.lanes.get(at)
-            && let Some(topic) = lane.topic.as_deref()
-        {
+    pub(super) fn show_blocked(&mut self, at: LaneId) {
+        let lane = &self.lanes[at];
+        if let Some(topic) = lane.topic.as_deref() {
             self.parts.metrics.blocked(topic, lane.is_blocked());
             self.parts.outlet.blocked(&lane.families, lane.is_blocked());
         }
     }
 
-    pub(super) fn topic(&self, at: usize) -> &str {
-        let lane = self.lanes.get(at);
-        lane.and_then(|l| l.topic.as_deref()).unwrap_or_default()
+    pub(super) fn topic(&self, at: LaneId) -> &str {
+        self.lanes[at].topic.as_deref().unwrap_or_default()
     }
 }

@@ -36,10 +36,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// Kafka writes the end of a transaction to each partition that has a part in it, and waits as long as one of them takes
     /// nothing.
     pub(super) fn tend_stalls(&mut self, now: Tick) {
-        for at in 0..self.lanes.len() {
-            let Some(lane) = self.lanes.get_mut(at) else {
-                return;
-            };
+        for at in self.lanes.ids() {
+            let lane = &mut self.lanes[at];
             let Some(topic) = &lane.topic else { continue };
             let was_blocked = lane.stall.is_blocked();
             let under_way = lane.window.in_flight() > 0;
@@ -62,17 +60,15 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// The brokers were asked about a lane's topic.
     pub(super) fn heard(&mut self, now: Tick, heard: Heard) {
         let named = |topic: &Option<Arc<str>>| topic.as_ref() == Some(&heard.topic);
-        let Some(at) = self.lanes.iter().position(|lane| named(&lane.topic)) else {
+        let Some(at) = self.lanes.find(|lane| named(&lane.topic)) else {
             return;
         };
         // In a transaction everybody waits for everybody: to blame is who owes an ack; if nobody does, whose end can't be written.
         let exact = self.exact.as_ref();
         let owes = exact.is_none_or(|exact| exact.owes(at));
-        let nobody_owes = !exact.is_some_and(|e| (0..self.lanes.len()).any(|at| e.owes(at)));
+        let nobody_owes = !exact.is_some_and(|e| self.lanes.ids().any(|at| e.owes(at)));
         let is_exact = exact.is_some();
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return;
-        };
+        let lane = &mut self.lanes[at];
         let answer = match heard.answer {
             Some(Finding::Fault { why, is_sure }) if owes || (nobody_owes && is_sure) => Some(why),
             Some(Finding::Sound) if !is_exact => Some(UNSEEN.into()),

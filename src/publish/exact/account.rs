@@ -1,9 +1,12 @@
 //! What the reports of one transaction say about the lanes that have a part in it. Pure.
 
+use crate::publish::lanes::LaneId;
+use std::collections::BTreeMap;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Account {
-    lanes: Vec<Part>,
+    parts: BTreeMap<LaneId, Part>,
     /// It can't be committed any more.
     failed: bool,
 }
@@ -18,46 +21,37 @@ struct Part {
 }
 
 impl Account {
-    /// Of a transaction that begins.
-    pub(super) fn begun(lanes: usize) -> Self {
-        Self {
-            lanes: vec![Part::default(); lanes],
-            failed: false,
-        }
+    pub(super) fn sent(&mut self, lane: LaneId) {
+        self.parts.entry(lane).or_default().unacked += 1;
     }
 
-    pub(super) fn sent(&mut self, lane: usize) {
-        if let Some(part) = self.lanes.get_mut(lane) {
-            part.unacked += 1;
-        }
+    pub(super) fn acked(&mut self, lane: LaneId) {
+        let part = self.parts.entry(lane).or_default();
+        part.unacked = part.unacked.saturating_sub(1);
     }
 
-    pub(super) fn acked(&mut self, lane: usize) {
-        if let Some(part) = self.lanes.get_mut(lane) {
-            part.unacked = part.unacked.saturating_sub(1);
-        }
-    }
-
-    pub(super) fn timed_out(&mut self, lane: usize) {
-        if let Some(part) = self.lanes.get_mut(lane) {
-            part.timed_out = true;
-        }
+    pub(super) fn timed_out(&mut self, lane: LaneId) {
+        self.parts.entry(lane).or_default().timed_out = true;
     }
 
     pub(super) const fn failed(&mut self) {
         self.failed = true;
     }
 
+    fn part(&self, lane: LaneId) -> Part {
+        self.parts.get(&lane).copied().unwrap_or_default()
+    }
+
     /// Whether the lane's topic doesn't take what it was sent. Once it has failed nothing is sent any more, whoever is to blame: then
     /// only if a record had all its time.
-    pub(super) fn owes(&self, lane: usize) -> bool {
-        let part = self.lanes.get(lane).copied().unwrap_or_default();
+    pub(super) fn owes(&self, lane: LaneId) -> bool {
+        let part = self.part(lane);
         part.unacked > 0 && (part.timed_out || !self.failed)
     }
 
     /// Whether the lane may be why it failed: the topics that took all of theirs are not.
-    pub(super) fn is_suspect(&self, lane: usize) -> bool {
-        let part = self.lanes.get(lane).copied().unwrap_or_default();
+    pub(super) fn is_suspect(&self, lane: LaneId) -> bool {
+        let part = self.part(lane);
         self.failed && part.unacked > 0
     }
 }
@@ -66,15 +60,22 @@ impl Account {
 mod tests {
     use super::*;
 
+    const LANES: [LaneId; 4] = [
+        LaneId::made_up(0),
+        LaneId::made_up(1),
+        LaneId::made_up(2),
+        LaneId::made_up(3),
+    ];
+
     #[test]
     fn only_who_has_records_without_an_ack_in_a_failed_transaction_is_suspect() {
-        let mut account = Account::begun(3);
-        account.sent(0);
-        account.sent(1);
-        account.sent(1);
-        account.acked(0);
-        account.acked(1);
-        let suspects = |account: &Account| [0, 1, 2, 3].map(|lane| account.is_suspect(lane));
+        let mut account = Account::default();
+        account.sent(LANES[0]);
+        account.sent(LANES[1]);
+        account.sent(LANES[1]);
+        account.acked(LANES[0]);
+        account.acked(LANES[1]);
+        let suspects = |account: &Account| LANES.map(|lane| account.is_suspect(lane));
         assert_eq!(suspects(&account), [false; 4], "it goes well so far");
         account.failed();
         // Also a topic of which another partition took its record.
@@ -83,12 +84,12 @@ mod tests {
 
     #[test]
     fn who_had_no_time_any_more_owes_nothing() {
-        let mut account = Account::begun(3);
-        (0..3).for_each(|lane| account.sent(lane));
-        account.acked(0);
-        let owing = |account: &Account| [0, 1, 2, 3].map(|lane| account.owes(lane));
+        let mut account = Account::default();
+        LANES[..3].iter().for_each(|lane| account.sent(*lane));
+        account.acked(LANES[0]);
+        let owing = |account: &Account| LANES.map(|lane| account.owes(lane));
         assert_eq!(owing(&account), [false, true, true, false]);
-        account.timed_out(1);
+        account.timed_out(LANES[1]);
         account.failed();
         assert_eq!(owing(&account), [false, true, false, false]);
     }

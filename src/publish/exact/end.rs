@@ -2,13 +2,13 @@
 //! means.
 
 use super::transaction::{Do, Phase};
+use crate::publish::lanes::LaneId;
 use crate::{
     callback::names::Family,
     publish::{
         Fault,
         broker::{Ask, Broker, Enqueued, Producer},
         classify::{Class, Code},
-        ended::End,
         mailbox::Ticket,
         message::Message,
         plan::{Mode, Tick},
@@ -46,12 +46,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let Some(exact) = &mut self.exact else {
             return Ok(());
         };
-        if exact.transaction.is_overdue(now) {
-            let late = exact.transaction.alone().unwrap_or_default();
-            let record = self
-                .lanes
-                .get_mut(late)
-                .and_then(|l| l.solo.in_flight.take());
+        if let Some(late) = exact.transaction.overdue(now) {
+            let record = self.lanes[late].solo.in_flight.take();
             let refused = record.map(|record| (late, record, Code::MSG_TIMED_OUT));
             self.failed(now, refused)?;
         }
@@ -95,11 +91,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             None => more,
             // One at a time: the next goes when this one is reported, unless this was a probe.
             Some(at) => {
-                exact.transaction.is_waiting()
-                    && self
-                        .lanes
-                        .get(at)
-                        .is_some_and(|l| l.course.mode() == Mode::Singly)
+                exact.transaction.is_waiting() && self.lanes[at].course.mode() == Mode::Singly
             }
         };
         let next = exact.transaction.fed(now, more);
@@ -228,7 +220,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             lane.window.rewind();
         }
         let blamed = self.settle_blame(now)?;
-        (0..self.lanes.len()).for_each(|at| self.go_back(at));
+        self.lanes.ids().for_each(|at| self.go_back(at));
         let wait = self.backoff.next_wait();
         if let Some(exact) = &mut self.exact
             && !blamed
@@ -250,29 +242,22 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let refused = exact.refused.take();
         let mut blamed = refused.is_some();
         let mut fatal = false;
-        let mut verdicts = Vec::with_capacity(self.lanes.len());
-        for lane in &mut self.lanes {
+        let mut ends = Vec::new();
+        for at in self.lanes.ids() {
+            let lane = &mut self.lanes[at];
             // Not what a producer of its own has.
             if lane.solo.producer.is_none() {
                 lane.solo.in_flight = None;
             }
-            let verdict = lane.verdict.take();
-            blamed |= matches!(verdict, Some(Class::Blocked | Class::Poison(_)));
-            fatal |= verdict == Some(Class::Fatal);
-            verdicts.push(verdict);
+            // They went down with the same transaction, and are told apart by what is known of it.
+            let end = lane.ended(false);
+            blamed |= matches!(end.class, Some(Class::Blocked | Class::Poison(_)));
+            fatal |= end.class == Some(Class::Fatal);
+            ends.push((at, end));
         }
-        for (at, class) in verdicts.into_iter().enumerate() {
-            let Some(lane) = self.lanes.get_mut(at) else {
-                continue;
-            };
+        for (at, end) in ends {
+            let lane = &mut self.lanes[at];
             if alone.is_none() {
-                let end = End {
-                    class,
-                    // They went down with the same transaction, and are told apart by what is known of it.
-                    others_lose: false,
-                    first: lane.first_unsettled(),
-                    passed: lane.window.passed(),
-                };
                 lane.course.shared_failed(now, end);
             }
             if !blamed && !fatal && account.is_suspect(at) {
@@ -290,14 +275,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     fn judge_refused(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         record: &Record,
         code: Code,
     ) -> Result<(), Fault> {
         let (family, seq) = (record.envelope.family, record.seq);
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return Ok(());
-        };
+        let lane = &mut self.lanes[at];
         lane.solo.in_turn = false;
         if lane.window.standing(family, seq) == Standing::Over {
             return Ok(());
@@ -306,9 +289,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             lane.suspect = Some((family, seq));
             lane.course.stuck(now);
             self.blame(at, code);
-            if let Some(lane) = self.lanes.get_mut(at) {
-                lane.verdict = None;
-            }
+            self.lanes[at].verdict = None;
             self.show_blocked(at);
             return Ok(());
         }

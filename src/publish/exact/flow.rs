@@ -4,6 +4,7 @@ use super::{
     account::Account,
     transaction::{Do, Outcome, Phase},
 };
+use crate::publish::lanes::LaneId;
 use crate::{
     callback::names::Family,
     publish::{
@@ -30,7 +31,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(in crate::publish) fn admit(
         &mut self,
         now: Tick,
-        alone: Option<usize>,
+        alone: Option<LaneId>,
         bytes: usize,
     ) -> Result<bool, Fault> {
         let Some(exact) = &mut self.exact else {
@@ -56,7 +57,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// Begins a transaction, if it can.
-    pub(super) fn begin(&mut self, now: Tick, alone: Option<usize>) -> Result<(), Fault> {
+    pub(super) fn begin(&mut self, now: Tick, alone: Option<LaneId>) -> Result<(), Fault> {
         let (Some(exact), Shared::Open(_, producer)) = (&mut self.exact, &self.shared) else {
             return Ok(());
         };
@@ -66,7 +67,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         match producer.begin() {
             Outcome::Done => {
                 exact.transaction.began(now, alone);
-                exact.account = Account::begun(self.lanes.len());
+                exact.account = Account::default();
                 exact.refused = None;
                 exact.others_turn = alone.is_some();
                 Ok(())
@@ -91,7 +92,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// A record of this lane was enqueued.
-    pub(in crate::publish) fn sent(&mut self, at: usize, bytes: usize) {
+    pub(in crate::publish) fn sent(&mut self, at: LaneId, bytes: usize) {
         if let Some(exact) = &mut self.exact {
             exact.account.sent(at);
             exact.transaction.sent(bytes);
@@ -108,7 +109,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(in crate::publish) fn send_alone_exact(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         record: &Record,
         message: &Message,
     ) -> Result<Took, Fault> {
@@ -117,9 +118,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             return Ok(Took::Later(None));
         }
         let ticket = self.ticket(record);
-        let (Shared::Open(_, producer), Some(lane)) = (&self.shared, self.lanes.get_mut(at)) else {
+        let Shared::Open(_, producer) = &self.shared else {
             return Ok(Took::Later(None));
         };
+        let lane = &mut self.lanes[at];
         match producer.enqueue(message, ticket) {
             Enqueued::Taken => {
                 lane.window
@@ -141,7 +143,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(in crate::publish) fn refused_exact(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         code: Code,
     ) -> Result<Took, Fault> {
         self.blame(at, code);
@@ -180,11 +182,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             };
         }
         let has_it_alone = exact.transaction.alone();
-        let at = self.lane_of(family);
-        let alone = match self.lanes.get_mut(at) {
-            Some(lane) if has_it_alone == Some(at) => lane.solo.in_flight.take(),
-            _ => None,
-        };
+        let at = self.lanes.of(family);
+        let in_flight = &mut self.lanes[at].solo.in_flight;
+        let alone = in_flight.take_if(|_| has_it_alone == Some(at));
         match (report.result, alone) {
             (Ok(()), _) => {
                 let Some(exact) = &mut self.exact else {
@@ -203,10 +203,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// A failed report. Which record had its time is remembered: its partition is the one to try.
-    fn blame_exact(&mut self, at: usize, ticket: Ticket, code: Code) {
+    fn blame_exact(&mut self, at: LaneId, ticket: Ticket, code: Code) {
         if code == Code::MSG_TIMED_OUT
-            && let (Some(lane), Some(exact)) = (self.lanes.get_mut(at), &mut self.exact)
+            && let Some(exact) = &mut self.exact
         {
+            let lane = &mut self.lanes[at];
             exact.account.timed_out(at);
             if lane.verdict.is_none() {
                 lane.suspect = Some((ticket.family, ticket.seq));
@@ -228,7 +229,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(in crate::publish) fn failed(
         &mut self,
         now: Tick,
-        refused: Option<(usize, Record, Code)>,
+        refused: Option<(LaneId, Record, Code)>,
     ) -> Result<(), Fault> {
         let Some(exact) = &mut self.exact else {
             return Ok(());

@@ -151,7 +151,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         self.publish_sent(|family, seq| seq <= from.of(family));
         // What was refused was refused, whatever became of the abort.
         self.settle_blame(now)?;
-        (0..self.lanes.len()).for_each(|at| self.go_back(at));
+        self.lanes.ids().for_each(|at| self.go_back(at));
         Ok(())
     }
 
@@ -215,7 +215,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             lane.solo.close();
             lane.stall.rest();
         }
-        (0..self.lanes.len()).for_each(|at| self.show_blocked(at));
+        self.lanes.ids().for_each(|at| self.show_blocked(at));
         self.publish_sent(|family, seq| seq <= settled.of(family));
         let mut counted = self.settled();
         for lane in &self.lanes {

@@ -38,6 +38,7 @@ pub(in crate::publish) use {
 };
 
 use super::{classify::Code, plan::Tick};
+use crate::publish::lanes::LaneId;
 use crate::spool::{Instance, Record, Run, Settled};
 use account::Account;
 use serde::Serialize;
@@ -117,7 +118,7 @@ pub(super) struct Exact {
     /// Who may be why the transaction under way fails, or the last one did.
     account: Account,
     /// The record whose failure ends a transaction that a lane had for itself.
-    refused: Option<(usize, Record, Code)>,
+    refused: Option<(LaneId, Record, Code)>,
     /// The last transaction was one lane's own: now it is the others' turn.
     others_turn: bool,
     /// A lane that goes alone was told to wait for the others.
@@ -160,7 +161,7 @@ impl Exact {
     }
 
     /// Whether this lane's topic doesn't take what the transaction under way has sent to it.
-    pub(super) fn owes(&self, lane: usize) -> bool {
+    pub(super) fn owes(&self, lane: LaneId) -> bool {
         self.account.owes(lane)
     }
 

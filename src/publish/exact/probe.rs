@@ -10,6 +10,7 @@
 //! Kafka lets no next transaction begin under an id before the last one is over in all its partitions.
 
 use super::{Purpose, transaction::Outcome};
+use crate::publish::lanes::LaneId;
 use crate::{
     publish::{
         Fault,
@@ -34,16 +35,15 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(in crate::publish) fn probe(
         &mut self,
         now: Tick,
-        at: usize,
+        at: LaneId,
         record: &Record,
     ) -> Result<Took, Fault> {
         let suspected = self.suspected(at)?;
         match self.open_probe(at) {
             Ok(opened) => {
-                if let Some(lane) = self.lanes.get_mut(at) {
-                    lane.solo.producer = Some(opened);
-                    lane.solo.in_flight = Some(suspected.unwrap_or_else(|| record.clone()));
-                }
+                let solo = &mut self.lanes[at].solo;
+                solo.producer = Some(opened);
+                solo.in_flight = Some(suspected.unwrap_or_else(|| record.clone()));
                 Ok(Took::Later(None))
             }
             Err(error) => {
@@ -55,9 +55,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// The record that the topic had no time for, if it still has to go there.
-    fn suspected(&self, at: usize) -> Result<Option<Record>, Fault> {
-        let lane = self.lanes.get(at);
-        let Some((lane, (family, seq))) = lane.and_then(|lane| Some((lane, lane.suspect?))) else {
+    fn suspected(&self, at: LaneId) -> Result<Option<Record>, Fault> {
+        let lane = &self.lanes[at];
+        let Some((family, seq)) = lane.suspect else {
             return Ok(None);
         };
         if lane.window.standing(family, seq) == Standing::Over {
@@ -71,7 +71,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         })
     }
 
-    fn open_probe(&mut self, at: usize) -> Result<(ProducerId, B::Producer), OpenError> {
+    fn open_probe(&mut self, at: LaneId) -> Result<(ProducerId, B::Producer), OpenError> {
         let Some(exact) = &self.exact else {
             return Err(OpenError("it was not asked for".into()));
         };
@@ -93,32 +93,29 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// The lane that this producer tries the topic of.
-    pub(super) fn lane_tried_by(&self, id: ProducerId) -> Option<usize> {
+    pub(super) fn lane_tried_by(&self, id: ProducerId) -> Option<LaneId> {
         let is_its = |producer: &Option<(ProducerId, _)>| {
             producer.as_ref().is_some_and(|(own, _)| *own == id)
         };
-        self.lanes.iter().position(|l| is_its(&l.solo.producer))
+        self.lanes.find(|lane| is_its(&lane.solo.producer))
     }
 
-    pub(super) fn probe_answered(&mut self, now: Tick, at: usize, answer: &Answer) {
+    pub(super) fn probe_answered(&mut self, now: Tick, at: LaneId, answer: &Answer) {
         match answer {
             Answer::Ready(_) => self.send_probe(now, at),
             Answer::NotReady(true) => self.put_off(now, at),
             // No permission for the id, say: then the lane is tried in its turn, while the others wait.
             Answer::NotReady(false) => {
-                if let Some(lane) = self.lanes.get_mut(at) {
-                    lane.solo.close();
-                    lane.solo.in_turn = true;
-                }
+                let solo = &mut self.lanes[at].solo;
+                solo.close();
+                solo.in_turn = true;
             }
             Answer::Commit(_) | Answer::Abort(_) => self.probed(at),
         }
     }
 
-    fn send_probe(&mut self, now: Tick, at: usize) {
-        let Some(lane) = self.lanes.get(at) else {
-            return;
-        };
+    fn send_probe(&mut self, now: Tick, at: LaneId) {
+        let lane = &self.lanes[at];
         let (Some((_, producer)), Some(record), Some(topic)) =
             (&lane.solo.producer, &lane.solo.in_flight, &lane.topic)
         else {
@@ -142,30 +139,27 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
     }
 
-    pub(super) fn probe_reported(&mut self, now: Tick, at: usize, result: Result<(), Code>) {
-        match (result, self.lanes.get(at).map(|lane| &lane.solo.producer)) {
-            (Ok(()), Some(Some((_, producer)))) => producer.ask(Ask::Abort),
-            (Ok(()), _) => {}
+    pub(super) fn probe_reported(&mut self, now: Tick, at: LaneId, result: Result<(), Code>) {
+        match (result, &self.lanes[at].solo.producer) {
+            (Ok(()), Some((_, producer))) => producer.ask(Ask::Abort),
+            (Ok(()), None) => {}
             (Err(code), _) => self.probe_failed(now, at, code),
         }
     }
 
     /// The topic took it, and it is thrown away.
-    fn probed(&mut self, at: usize) {
-        if let Some(lane) = self.lanes.get_mut(at) {
-            lane.solo.close();
-            lane.course.probed();
-            tracing::info!(topic = lane.topic.as_deref(), "the topic takes records");
-        }
+    fn probed(&mut self, at: LaneId) {
+        let lane = &mut self.lanes[at];
+        lane.solo.close();
+        lane.course.probed();
+        tracing::info!(topic = lane.topic.as_deref(), "the topic takes records");
         self.show_blocked(at);
         self.moved = true;
     }
 
-    fn probe_failed(&mut self, now: Tick, at: usize, code: Code) {
+    fn probe_failed(&mut self, now: Tick, at: LaneId, code: Code) {
         self.blame(at, code);
-        let Some(lane) = self.lanes.get_mut(at) else {
-            return;
-        };
+        let lane = &mut self.lanes[at];
         lane.verdict = None;
         lane.solo.close();
         if code.is_purge() {
@@ -184,10 +178,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// The topic could not be tried.
-    fn put_off(&mut self, now: Tick, at: usize) {
-        if let Some(lane) = self.lanes.get_mut(at) {
-            lane.solo.close();
-            lane.course.put_off(now);
-        }
+    fn put_off(&mut self, now: Tick, at: LaneId) {
+        let lane = &mut self.lanes[at];
+        lane.solo.close();
+        lane.course.put_off(now);
     }
 }

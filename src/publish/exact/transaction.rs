@@ -11,6 +11,7 @@
 //!                                                                                           checkpoint in Kafka decides
 //! ```
 
+use crate::publish::lanes::LaneId;
 use crate::publish::plan::Tick;
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ pub(in crate::publish) struct Transaction {
     bytes: usize,
     unreported: usize,
     /// The lane that has it for itself.
-    alone: Option<usize>,
+    alone: Option<LaneId>,
     again_at: Option<Tick>,
     /// Since when it takes no more.
     closed_at: Tick,
@@ -120,7 +121,7 @@ impl Transaction {
     }
 
     /// The lane that has it for itself.
-    pub(in crate::publish) const fn alone(&self) -> Option<usize> {
+    pub(in crate::publish) const fn alone(&self) -> Option<LaneId> {
         self.alone
     }
 
@@ -149,7 +150,7 @@ impl Transaction {
     }
 
     /// One has begun.
-    pub(in crate::publish) fn began(&mut self, now: Tick, alone: Option<usize>) {
+    pub(in crate::publish) fn began(&mut self, now: Tick, alone: Option<LaneId>) {
         assert_eq!(self.phase, Phase::Idle, "one transaction at a time");
         *self = Self {
             phase: Phase::Filling,
@@ -163,7 +164,7 @@ impl Transaction {
 
     /// Whether a record of this size may go into it. One is always admitted; one that is sent alone waits for the one
     /// before it.
-    pub(in crate::publish) fn admits(&self, alone: Option<usize>, bytes: usize) -> bool {
+    pub(in crate::publish) fn admits(&self, alone: Option<LaneId>, bytes: usize) -> bool {
         let fits = self.records < RECORDS_MAX && self.bytes.saturating_add(bytes) <= BYTES_MAX;
         self.phase == Phase::Filling
             && self.alone == alone
@@ -272,9 +273,10 @@ impl Transaction {
         Do::Nothing
     }
 
-    /// A record that was sent alone has had its time.
-    pub(in crate::publish) fn is_overdue(&self, now: Tick) -> bool {
-        self.alone.is_some() && self.is_taking_reports() && now >= self.since + ALONE_FOR
+    /// The lane whose record, sent alone, has had its time.
+    pub(in crate::publish) fn overdue(&self, now: Tick) -> Option<LaneId> {
+        let is_over = self.is_taking_reports() && now >= self.since + ALONE_FOR;
+        self.alone.filter(|_| is_over)
     }
 
     const fn is_taking_reports(&self) -> bool {

@@ -2,7 +2,7 @@ use super::*;
 
 const NOW: Tick = Tick::from_secs(1);
 
-fn begun(alone: Option<usize>) -> Transaction {
+fn begun(alone: Option<LaneId>) -> Transaction {
     let mut transaction = Transaction::new();
     transaction.ready();
     transaction.began(NOW, alone);
@@ -119,13 +119,16 @@ fn s4_8_a_failed_report_aborts_whatever_else_was_acked() {
 
 #[test]
 fn s4_8_a_lane_that_goes_alone_waits_for_each_record_and_not_for_ever() {
-    let mut transaction = begun(Some(3));
-    assert!(!transaction.admits(None, 1) && !transaction.admits(Some(2), 1));
-    assert!(transaction.admits(Some(3), 1));
+    let mut transaction = begun(Some(LaneId::made_up(3)));
+    assert!(!transaction.admits(None, 1) && !transaction.admits(Some(LaneId::made_up(2)), 1));
+    assert!(transaction.admits(Some(LaneId::made_up(3)), 1));
     transaction.sent(1);
-    assert!(!transaction.admits(Some(3), 1));
-    assert!(!transaction.is_overdue(NOW));
-    assert!(transaction.is_overdue(NOW + ALONE_FOR));
+    assert!(!transaction.admits(Some(LaneId::made_up(3)), 1));
+    assert!(transaction.overdue(NOW).is_none());
+    assert!(transaction.overdue(NOW + ALONE_FOR).is_some());
     assert_eq!(transaction.acked(), Do::Nothing);
-    assert!(transaction.admits(Some(3), 1) && !transaction.is_overdue(NOW + ALONE_FOR));
+    assert!(
+        transaction.admits(Some(LaneId::made_up(3)), 1)
+            && transaction.overdue(NOW + ALONE_FOR).is_none()
+    );
 }
