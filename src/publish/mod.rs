@@ -29,6 +29,7 @@ pub mod exact;
 mod feed;
 pub mod handshake;
 mod health;
+mod incoming;
 pub mod kafka;
 mod lane;
 mod lanes;

@@ -7,12 +7,11 @@ use super::{
     Fault,
     aside::Owed,
     broker::Broker,
-    classify::Code,
     copies::Copies,
     exact::Exact,
     lane::{Lane, Plan},
-    lanes::{LaneId, Lanes},
-    mailbox::{Mail, ProducerId, Report, Reports, Ticket},
+    lanes::Lanes,
+    mailbox::{Mail, ProducerId, Reports},
     message::Message,
     metrics::Metrics,
     place::Place,
@@ -106,7 +105,7 @@ pub(super) struct Publisher<O: Outlet, B: Broker, R> {
     pub(super) more: bool,
     /// Whose turn it is to poll the shared producer.
     pub(super) turn: Turn,
-    stop_at: Option<Tick>,
+    pub(super) stop_at: Option<Tick>,
 }
 
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
@@ -233,163 +232,5 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// Whether it was asked to stop.
     pub(super) const fn is_stopping(&self) -> bool {
         self.stop_at.is_some()
-    }
-
-    pub(super) fn take_mail(&mut self, now: Tick, mail: Mail) -> Result<(), Fault> {
-        if let Some(within) = mail.stop_within {
-            let at = now + within;
-            self.stop_at = Some(self.stop_at.map_or(at, |other| other.min(at)));
-        }
-        if mail.all_down {
-            self.out_of_reach();
-        } else if mail.answered && self.kafka.reachable != Some(true) {
-            self.reached();
-        }
-        if let Some(trouble) = mail.trouble {
-            self.trouble = Some(trouble.after(self.trouble.take()));
-            self.moved = true;
-        }
-        if mail.renew {
-            self.renew(now);
-        }
-        for report in mail.reports {
-            self.moved = true;
-            self.take_report(now, report)?;
-        }
-        for (id, code) in mail.fatal {
-            self.died(now, id, code);
-        }
-        for id in mail.closed {
-            self.closed(now, id)?;
-        }
-        for (seq, acked) in mail.copied {
-            self.moved = true;
-            self.copied(seq, acked);
-        }
-        for (id, answer) in mail.answers {
-            self.answered(now, id, answer)?;
-        }
-        for heard in mail.heard {
-            self.heard(now, heard);
-        }
-        Ok(())
-    }
-
-    pub(super) fn is_shared(&self, id: ProducerId) -> bool {
-        match self.shared {
-            Shared::Open(shared, _) | Shared::Closing { id: shared, .. } => shared == id,
-            Shared::Waiting { .. } => false,
-        }
-    }
-
-    fn take_report(&mut self, now: Tick, report: Report) -> Result<(), Fault> {
-        if self.exact.is_some() {
-            return self.take_exact_report(now, report);
-        }
-        if self.is_shared(report.producer) {
-            match report.result {
-                Ok(()) => {
-                    self.acked(report.ticket);
-                    if matches!(self.shared, Shared::Open(..)) {
-                        self.backoff.reset();
-                    }
-                }
-                Err(code) => {
-                    self.blame(self.lanes.of(report.ticket.family), code);
-                    self.end_shared(now);
-                }
-            }
-            return Ok(());
-        }
-        let at = self.lanes.of(report.ticket.family);
-        let solo = &mut self.lanes[at].solo;
-        let theirs = solo.take(report.producer, report.ticket.seq);
-        match (theirs, report.result) {
-            // Of a producer that has ended: its records are due again already.
-            (None, _) => Ok(()),
-            (Some(_), Ok(())) => {
-                self.acked(report.ticket);
-                self.alone_settled(at);
-                Ok(())
-            }
-            (Some(record), Err(code)) => self.alone_failed(now, at, &record, code),
-        }
-    }
-
-    /// A producer said that it is done for, maybe before it said what became of its records.
-    fn died(&mut self, now: Tick, id: ProducerId, code: Code) {
-        // What is asked is answered, and the answer says more.
-        if self.is_shared(id) && !self.is_asking() {
-            self.end_shared(now);
-        }
-        for lane in &mut self.lanes {
-            lane.solo.died(id, code, now + CLOSING_MAX);
-        }
-    }
-
-    /// A producer has said all that it ever will.
-    pub(super) fn closed(&mut self, now: Tick, id: ProducerId) -> Result<(), Fault> {
-        if matches!(self.shared, Shared::Closing { id: closing, .. } if closing == id) {
-            self.shared_ended(now);
-        }
-        for at in self.lanes.ids() {
-            if let Some((record, code)) = self.lanes[at].solo.closed(id) {
-                self.alone_failed(now, at, &record, code)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A broker has done what it was asked for.
-    pub(super) fn reached(&mut self) {
-        if self.kafka.reachable == Some(false) {
-            tracing::info!("Kafka is in reach again");
-            self.parts.metrics.kafka_reachable(true);
-        }
-        self.moved |= self.kafka.reachable != Some(true);
-        self.kafka.reachable = Some(true);
-        self.trouble = None;
-    }
-
-    fn out_of_reach(&mut self) {
-        if self.kafka.reachable != Some(false) {
-            tracing::warn!(
-                "Kafka is out of reach: no broker answers; what was accepted waits, in order"
-            );
-            self.parts.metrics.kafka_reachable(false);
-            // With nothing to send, nothing else would tell when it is back.
-            self.parts.watch.look_soon();
-            self.moved = true;
-        }
-        self.kafka.reachable = Some(false);
-    }
-
-    /// An ack: the only way to be published.
-    pub(super) fn acked(&mut self, ticket: Ticket) {
-        let at = self.lanes.of(ticket.family);
-        let now = self.parts.clock.now();
-        self.reached();
-        let lane = &mut self.lanes[at];
-        let accepted_at = lane.window.settle(ticket.family, ticket.seq);
-        lane.worked();
-        let topic = lane.topic.as_deref().unwrap_or_default();
-        self.parts.metrics.published(topic, now.since(accepted_at));
-        self.traced.published(ticket.seq, topic, now);
-        self.parts.outlet.acked(ticket.seq);
-    }
-
-    /// Notes an error for the lane; what it means for its course is decided when the shared producer has ended.
-    pub(super) fn blame(&mut self, at: LaneId, code: Code) {
-        let lane = &mut self.lanes[at];
-        if code.is_purge() {
-            return;
-        }
-        let topic = lane.topic.as_deref().unwrap_or_default();
-        self.parts.metrics.failed(topic, code);
-        if lane.verdict.is_none() {
-            tracing::warn!(topic, code = %code, class = code.class().label(), "a record was not taken");
-        }
-        lane.failed(code);
-        lane.verdict = lane.verdict.max(Some(code.class()));
     }
 }
