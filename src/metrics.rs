@@ -3,11 +3,12 @@
 //! Every part registers and owns its own metrics; nothing is global. Counters are resolved once, at the start, so
 //! that counting costs no hashing, and so that every fixed combination of labels exists at 0 before it happens.
 
+mod register;
+
+pub(crate) use register::Register;
+
 use crate::callback::names::{EventName, SourceName};
-use prometheus::{
-    Encoder, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
-    process_collector::ProcessCollector,
-};
+use prometheus::{Encoder, IntCounter, Registry, TextEncoder, process_collector::ProcessCollector};
 use std::sync::Arc;
 
 /// The media type of [`encode`]'s text.
@@ -19,17 +20,14 @@ pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 /// Never, unless prometheus' own rules for names change.
 pub fn registry() -> prometheus::Result<Registry> {
     let registry = Registry::new();
-    let build_info = IntGaugeVec::new(
-        Opts::new(
-            "livebridge_build_info",
-            "Always 1; the labels say what runs.",
-        ),
+    let build_info = Register(&registry).gauges(
+        "livebridge_build_info",
+        "Always 1; the labels say what runs.",
         &["version"],
     )?;
     build_info
         .with_label_values(&[env!("CARGO_PKG_VERSION")])
         .set(1);
-    registry.register(Box::new(build_info))?;
     registry.register(Box::new(ProcessCollector::for_self()))?;
     Ok(registry)
 }
@@ -99,14 +97,11 @@ impl Callbacks {
     /// # Errors
     /// If the registry has a metric of that name already.
     pub fn register(registry: &Registry, sources: &[SourceName]) -> prometheus::Result<Self> {
-        let family = IntCounterVec::new(
-            Opts::new(
-                "livebridge_callbacks_total",
-                "Callbacks by what became of them: accepted = a new record made durable.",
-            ),
+        let family = Register(registry).counters(
+            "livebridge_callbacks_total",
+            "Callbacks by what became of them: accepted = a new record made durable.",
             &["source", "event", "outcome"],
         )?;
-        registry.register(Box::new(family.clone()))?;
         let of = |source: &SourceName| {
             let mut counters = Vec::with_capacity(EventName::ALL.len() * Outcome::ALL.len());
             for event in EventName::ALL {

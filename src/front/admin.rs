@@ -4,7 +4,7 @@
 
 use crate::{
     health::Health,
-    metrics::{CONTENT_TYPE, encode},
+    metrics::{CONTENT_TYPE, Register, encode},
 };
 use bytes::Bytes;
 use http_body_util::Full;
@@ -49,11 +49,10 @@ impl Admin {
     /// # Errors
     /// If the registry has a metric of that name already.
     pub fn new(registry: Registry, health: Health) -> prometheus::Result<Self> {
-        let ready = IntGauge::new(
+        let ready = Register(&registry).gauge(
             "livebridge_ready",
             "1 when a callback can be made durable, as /readyz says.",
         )?;
-        registry.register(Box::new(ready.clone()))?;
         Ok(Self {
             registry,
             health,

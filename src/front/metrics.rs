@@ -1,10 +1,11 @@
 //! The door's own metrics. Resolved once: counting a request costs no look-up by label.
 
 use super::problem::Problem;
-use crate::callback::{names::SourceName, verify::Refused};
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+use crate::{
+    callback::{names::SourceName, verify::Refused},
+    metrics::Register,
 };
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use std::time::Duration;
 
 /// The label of requests whose path names no configured source.
@@ -38,42 +39,28 @@ impl Metrics {
     /// # Errors
     /// If the registry has metrics of these names already.
     pub fn register(registry: &Registry, sources: &[SourceName]) -> prometheus::Result<Self> {
-        let vec = |name: &str, help: &str, labels: &[&str]| {
-            let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            prometheus::Result::Ok(vec)
-        };
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            prometheus::Result::Ok(gauge)
-        };
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            prometheus::Result::Ok(counter)
-        };
-        let requests = vec(
+        let register = Register(registry);
+        let requests = register.counters(
             "livebridge_http_requests_total",
             "Requests on the callbacks' listener by answer; source \"none\": no configured source was named.",
             &["source", "code"],
         )?;
-        let failures = vec(
+        let failures = register.counters(
             "livebridge_signature_failures_total",
             "Callbacks that were not authentic, by reason.",
             &["source", "reason"],
         )?;
-        let key_matches = vec(
+        let key_matches = register.counters(
             "livebridge_signature_key_matches_total",
             "Signatures that a key made, by the key's configured name.",
             &["source", "key"],
         )?;
-        let addresses_refused = vec(
+        let addresses_refused = register.counters(
             "livebridge_addresses_refused_total",
             "Requests answered 404, since their source doesn't allow the address.",
             &["source"],
         )?;
-        let tokens_refused = vec(
+        let tokens_refused = register.counters(
             "livebridge_path_tokens_refused_total",
             "Requests answered 404, since they name the source without its path_token, or with one though it has none.",
             &["source"],
@@ -94,40 +81,36 @@ impl Metrics {
                     (source, counters)
                 })
                 .collect(),
-            duration: duration(registry)?,
+            duration: duration(&register)?,
             failures,
             key_matches,
             addresses_refused,
             tokens_refused,
-            clock_offset: gauge(
+            clock_offset: register.gauge(
                 "livebridge_sender_clock_offset_seconds",
                 "How far the sender's clock was ahead of ours at the last signed callback: t less its validity less now.",
             )?,
-            reload_failures: counter(
+            reload_failures: register.counter(
                 "livebridge_config_reload_failures_total",
                 "Readings of a key file, of certificate and key, or of a file of Kafka's clients, that failed or found nothing usable; the old ones stay.",
             )?,
-            connections: gauge(
+            connections: register.gauge(
                 "livebridge_http_connections",
                 "Open connections on the callbacks' listener.",
             )?,
-            connections_refused: counter(
+            connections_refused: register.counter(
                 "livebridge_http_connections_refused_total",
                 "Connections closed at once, since their address had as many as it may have.",
             )?,
-            handshake_failures: counter(
+            handshake_failures: register.counter(
                 "livebridge_tls_handshake_failures_total",
                 "TLS handshakes that failed; ones that took too long are not among them.",
             )?,
-            certificate_expiry: {
-                let opts = Opts::new(
-                    "livebridge_tls_certificate_expiry_timestamp_seconds",
-                    "When the certificate in use expires; absent without TLS.",
-                );
-                let gauge = IntGaugeVec::new(opts, &[])?;
-                registry.register(Box::new(gauge.clone()))?;
-                gauge
-            },
+            certificate_expiry: register.gauges(
+                "livebridge_tls_certificate_expiry_timestamp_seconds",
+                "When the certificate in use expires; absent without TLS.",
+                &[],
+            )?,
         })
     }
 
@@ -191,15 +174,13 @@ impl ByCode {
     }
 }
 
-fn duration(registry: &Registry) -> prometheus::Result<Histogram> {
-    let opts = HistogramOpts::new(
-        "livebridge_http_request_duration_seconds",
-        "From the end of a request's head to its answer.",
-    );
+fn duration(register: &Register<'_>) -> prometheus::Result<Histogram> {
     let buckets = vec![
         0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
     ];
-    let histogram = Histogram::with_opts(opts.buckets(buckets))?;
-    registry.register(Box::new(histogram.clone()))?;
-    Ok(histogram)
+    register.histogram(
+        "livebridge_http_request_duration_seconds",
+        "From the end of a request's head to its answer.",
+        buckets,
+    )
 }

@@ -1,6 +1,7 @@
 //! The hold's metrics, all at 0 from the start.
 
 use super::{appender::Waiter, book::Book};
+use crate::metrics::Register;
 use prometheus::{IntCounter, IntGauge, Registry};
 
 /// Handles to the metrics.
@@ -21,27 +22,21 @@ fn level(value: usize) -> i64 {
 impl Metrics {
     /// Registers all of them.
     pub(super) fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
-            let gauge = IntGauge::new(format!("livebridge_{name}"), help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok(gauge)
-        };
-        let dedup_evicted = IntCounter::new(
-            "livebridge_dedup_evicted_total",
-            "Callbacks forgotten before their time because there were too many.",
-        )?;
-        registry.register(Box::new(dedup_evicted.clone()))?;
+        let register = Register(registry);
         Ok(Self {
-            pending_records: gauge(
-                "ack_pending_records",
+            pending_records: register.gauge(
+                "livebridge_ack_pending_records",
                 "Callbacks that wait in memory for Kafka's ack, those already answered 503 included.",
             )?,
-            pending_bytes: gauge(
-                "ack_pending_bytes",
+            pending_bytes: register.gauge(
+                "livebridge_ack_pending_bytes",
                 "Bytes of the bodies of livebridge_ack_pending_records.",
             )?,
-            dedup_evicted,
-            dedup_entries: gauge("dedup_entries", "Callbacks in the dedup window.")?,
+            dedup_evicted: register.counter(
+                "livebridge_dedup_evicted_total",
+                "Callbacks forgotten before their time because there were too many.",
+            )?,
+            dedup_entries: register.gauge("livebridge_dedup_entries", "Callbacks in the dedup window.")?,
         })
     }
 

@@ -1,11 +1,8 @@
 //! What the publisher counts. Every fixed combination of labels exists at 0 from the start.
 
 use super::classify::{Class, Code, NAMED, Refusal};
-use crate::{callback::names::Family, clock::Millis, config::Topics};
-use prometheus::{
-    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, core::Collector,
-};
+use crate::{callback::names::Family, clock::Millis, config::Topics, metrics::Register};
+use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// See the module. Clones share the counters.
@@ -41,9 +38,9 @@ impl Metrics {
         topics: &Topics,
         pending: IntGauge,
     ) -> prometheus::Result<Self> {
-        let published = labelled(
-            registry,
-            "published_total",
+        let register = Register(registry);
+        let published = register.counters(
+            "livebridge_published_total",
             "Records acked by Kafka, once each.",
             &["topic"],
         )?;
@@ -54,103 +51,63 @@ impl Metrics {
         });
         let metrics = Self {
             published: published.collect(),
-            replayed: labelled(registry, "replayed_total", "Records replayed.", &["topic"])?,
-            requeued: labelled(
-                registry,
-                "requeued_total",
+            replayed: register.counters("livebridge_replayed_total", "Records replayed.", &["topic"])?,
+            requeued: register.counters("livebridge_requeued_total",
                 "Records put back from the quarantine.",
                 &["topic"],
             )?,
-            quarantined: labelled(
-                registry,
-                "quarantined_total",
+            quarantined: register.counters("livebridge_quarantined_total",
                 "Records put into the local quarantine.",
                 &["reason"],
             )?,
-            copies_dropped: plain(
-                registry,
-                IntCounter::new(
+            copies_dropped: register.counter(
                     "livebridge_quarantine_copies_dropped_total",
                     "Copies for topics.quarantine that were given up; the local quarantine holds the records.",
                 )?,
-            )?,
-            discarded: labelled(
-                registry,
-                "discarded_total",
+            discarded: register.counters("livebridge_discarded_total",
                 "Records discarded since their family is off.",
                 &["family"],
             )?,
-            errors: labelled(
-                registry,
-                "publish_errors_total",
+            errors: register.counters("livebridge_publish_errors_total",
                 "Failed delivery reports and refusals, by what they mean.",
                 &["topic", "class", "code"],
             )?,
-            retries: plain(
-                registry,
-                IntCounter::new(
+            retries: register.counter(
                     "livebridge_publish_retries_total",
                     "Records sent again after their producer ended or refused them.",
                 )?,
-            )?,
             reachable: {
-                let reachable = plain(
-                    registry,
-                    IntGauge::new(
+                let reachable = register.gauge(
                         "livebridge_kafka_reachable",
                         "0 from when no broker was in reach until one answers; else 1.",
-                    )?,
-                )?;
+                    )?;
                 reachable.set(1);
                 reachable
             },
-            rebuilds: plain(
-                registry,
-                IntCounter::new(
+            rebuilds: register.counter(
                     "livebridge_producer_rebuilds_total",
                     "Times that the shared producer was replaced.",
                 )?,
-            )?,
-            blocked: plain(
-                registry,
-                IntGaugeVec::new(
-                    Opts::new(
+            blocked: register.gauges(
                         "livebridge_topic_blocked",
                         "1 while the topic takes nothing: unknown, not authorised, or nothing for 30 s though the brokers answer.",
-                    ),
-                    &["topic"],
-                )?,
-            )?,
-            partitions_changed: labelled(
-                registry,
-                "topic_partitions_changed_total",
+                     &["topic"])?,
+            partitions_changed: register.counters("livebridge_topic_partitions_changed_total",
                 "Times that the topic's number of partitions changed: order per stream starts anew.",
                 &["topic"],
             )?,
-            end_to_end: plain(
-                registry,
-                Histogram::with_opts(
-                    HistogramOpts::new(
+            end_to_end: register.histogram(
                         "livebridge_end_to_end_seconds",
                         "From a callback's acceptance to the broker's ack.",
-                    )
-                    .buckets(prometheus::exponential_buckets(0.001, 2.0, 24)?),
-                )?,
-            )?,
-            oldest_pending: plain(
-                registry,
-                Gauge::new(
+                     prometheus::exponential_buckets(0.001, 2.0, 24)?,)?,
+            oldest_pending: register.time(
                     "livebridge_spool_oldest_pending_timestamp_seconds",
                     "When the oldest record that isn't settled was accepted; 0 when there is none.",
                 )?,
-            )?,
-            stood_down: plain(
-                registry,
-                IntGauge::new(
+            stood_down: register.gauge(
                     "livebridge_stood_down",
                     "1 while another relay publishes from a copy of this spool, so that this one does nothing.",
                 )?,
-            )?,
             pending,
         };
         metrics.at_zero();
@@ -271,21 +228,6 @@ impl Metrics {
     pub fn pending(&self) -> u64 {
         u64::try_from(self.pending.get()).unwrap_or(0)
     }
-}
-
-fn plain<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
-fn labelled(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> prometheus::Result<IntCounterVec> {
-    let opts = Opts::new(format!("livebridge_{name}"), help);
-    plain(registry, IntCounterVec::new(opts, labels)?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The ledger's thread, and the door's end of the queue to it.
 
 use super::{entry::Entry, files::Files};
-use crate::{clock::Clock, config::Rejects};
+use crate::{clock::Clock, config::Rejects, metrics::Register};
 use prometheus::{IntCounter, Registry};
 use std::{
     io,
@@ -33,17 +33,13 @@ impl Metrics {
     /// # Errors
     /// If the registry has metrics of these names already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            prometheus::Result::Ok(counter)
-        };
+        let register = Register(registry);
         Ok(Self {
-            written: counter(
+            written: register.counter(
                 "livebridge_rejects_written_total",
                 "Refused callbacks put into the ledger.",
             )?,
-            dropped: counter(
+            dropped: register.counter(
                 "livebridge_rejects_dropped_total",
                 "Refused callbacks that the ledger had no room or no time for.",
             )?,

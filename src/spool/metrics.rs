@@ -1,6 +1,7 @@
 //! The spool's metrics, all at 0 from the start.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
+use crate::metrics::Register;
+use prometheus::{Histogram, IntCounter, IntGauge, Registry};
 
 /// Handles to the metrics.
 #[derive(Debug, Clone)]
@@ -30,67 +31,53 @@ pub(in crate::spool) fn level(value: u64) -> i64 {
 impl Metrics {
     /// Registers all of them.
     pub(in crate::spool) fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
-            let gauge = IntGauge::new(format!("livebridge_{name}"), help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok(gauge)
-        };
-        let counter = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
-            let counter = IntCounter::new(format!("livebridge_{name}"), help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
-        };
-        let seconds = |name: &str, help: &str| -> prometheus::Result<Histogram> {
-            // 50 microseconds to 26 s, by factors of 2.
-            let buckets = prometheus::exponential_buckets(0.000_05, 2.0, 20)?;
-            let opts = HistogramOpts::new(format!("livebridge_{name}"), help).buckets(buckets);
-            let histogram = Histogram::with_opts(opts)?;
-            registry.register(Box::new(histogram.clone()))?;
-            Ok(histogram)
-        };
+        let register = Register(registry);
+        // 50 microseconds to 26 s, by factors of 2.
+        let buckets = prometheus::exponential_buckets(0.000_05, 2.0, 20)?;
         Ok(Self {
-            append_seconds: seconds(
-                "spool_append_seconds",
+            append_seconds: register.histogram(
+                "livebridge_spool_append_seconds",
                 "From handing a callback to the spool to its being durable.",
+                buckets.clone(),
             )?,
-            sync_seconds: seconds("spool_sync_seconds", "One write and sync of a batch.")?,
-            bytes: gauge(
-                "spool_bytes",
+            sync_seconds: register.histogram("livebridge_spool_sync_seconds", "One write and sync of a batch.", buckets)?,
+            bytes: register.gauge(
+                "livebridge_spool_bytes",
                 "Bytes of the log from the least settled place to the durable end.",
             )?,
-            max_bytes: gauge("spool_max_bytes", "The limit of livebridge_spool_bytes.")?,
-            disk_bytes: gauge(
-                "spool_disk_bytes",
+            max_bytes: register.gauge("livebridge_spool_max_bytes", "The limit of livebridge_spool_bytes.")?,
+            disk_bytes: register.gauge(
+                "livebridge_spool_disk_bytes",
                 "Bytes of all segments on disk, those written ahead included.",
             )?,
-            room_bytes: gauge(
-                "spool_room_bytes",
+            room_bytes: register.gauge(
+                "livebridge_spool_room_bytes",
                 "Bytes that still fit before callbacks are refused: what the limit or, if that is less, the filesystem leaves.",
             )?,
-            pending_records: gauge(
-                "spool_pending_records",
+            pending_records: register.gauge(
+                "livebridge_spool_pending_records",
                 "Durable records that aren't settled.",
             )?,
-            recovered_records: gauge(
-                "spool_recovered_records",
+            recovered_records: register.gauge(
+                "livebridge_spool_recovered_records",
                 "Records above their family's checkpoint when the spool was opened.",
             )?,
-            corrupt_records: counter(
-                "spool_corrupt_records_total",
+            corrupt_records: register.counter(
+                "livebridge_spool_corrupt_records_total",
                 "Acknowledged records found damaged on disk.",
             )?,
-            start_damage: gauge(
-                "spool_start_damage",
+            start_damage: register.gauge(
+                "livebridge_spool_start_damage",
                 "Places of the spool, its checkpoint among them, found damaged when it was opened; /status names them.",
             )?,
-            dedup_evicted: counter(
-                "dedup_evicted_total",
+            dedup_evicted: register.counter(
+                "livebridge_dedup_evicted_total",
                 "Callbacks forgotten before their time because there were too many.",
             )?,
-            dedup_entries: gauge("dedup_entries", "Callbacks in the dedup window.")?,
-            quarantine_bytes: gauge("quarantine_bytes", "Bytes that the local quarantine holds.")?,
-            quarantine_max_bytes: gauge(
-                "quarantine_max_bytes",
+            dedup_entries: register.gauge("livebridge_dedup_entries", "Callbacks in the dedup window.")?,
+            quarantine_bytes: register.gauge("livebridge_quarantine_bytes", "Bytes that the local quarantine holds.")?,
+            quarantine_max_bytes: register.gauge(
+                "livebridge_quarantine_max_bytes",
                 "The limit of livebridge_quarantine_bytes.",
             )?,
         })

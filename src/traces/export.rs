@@ -7,7 +7,7 @@ use super::{
     otlp::{Resource, refused, request},
     span::Span,
 };
-use crate::config::Endpoint;
+use crate::{config::Endpoint, metrics::Register};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -16,7 +16,7 @@ use hyper::{
     header::{CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{IntCounter, Registry};
 use std::{fmt, mem, time::Duration};
 use tokio::{
     net::TcpStream,
@@ -51,19 +51,16 @@ impl Metrics {
     /// # Errors
     /// If one of the names is taken in this registry.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let exported = IntCounter::new(
+        let register = Register(registry);
+        let exported = register.counter(
             "livebridge_spans_exported_total",
             "Spans that the collector of traces.endpoint took.",
         )?;
-        let dropped = IntCounterVec::new(
-            Opts::new(
-                "livebridge_spans_dropped_total",
-                "Spans that were given up; nothing else is lost with them.",
-            ),
+        let dropped = register.counters(
+            "livebridge_spans_dropped_total",
+            "Spans that were given up; nothing else is lost with them.",
             &["reason"],
         )?;
-        registry.register(Box::new(exported.clone()))?;
-        registry.register(Box::new(dropped.clone()))?;
         let [queue_full, unreachable, refused] = ["queue_full", "unreachable", "refused"]
             .map(|reason| dropped.with_label_values(&[reason]));
         Ok(Self {
