@@ -274,7 +274,7 @@ fn whatever_was_answered_200_is_in_kafka_however_the_process_ends() {
 }
 
 #[test]
-fn s5_8_at_the_end_whoever_waits_for_an_ack_hears_503_and_is_not_cut_off() {
+fn at_the_end_whoever_waits_for_an_ack_hears_503_and_is_not_cut_off() {
     let broker = Broker::started();
     let topics = Topics::create(&broker, 2);
     // Longer than all that the end may take: it is the end that answers them.

@@ -98,7 +98,7 @@ fn refused(why: Refused, who: &Someone) -> Taken<Someone> {
 }
 
 #[test]
-fn s2_2_an_identical_one_joins_and_both_hear_of_the_one_ack() {
+fn an_identical_one_joins_and_both_hear_of_the_one_ack() {
     let (mut rig, a, b) = (Rig::new(), someone("a"), someone("b"));
     assert_eq!(rig.take(1, Family::Recording, &a), New);
     assert_eq!(rig.take(1, Family::Recording, &b), Joined);
@@ -109,7 +109,7 @@ fn s2_2_an_identical_one_joins_and_both_hear_of_the_one_ack() {
 }
 
 #[test]
-fn s2_3_what_was_acked_is_a_duplicate_for_a_window_and_no_longer() {
+fn what_was_acked_is_a_duplicate_for_a_window_and_no_longer() {
     let (mut rig, a) = (Rig::new(), someone("a"));
     rig.take(1, Family::Recording, &a);
     rig.ack(1);

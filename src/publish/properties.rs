@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_9_a_transaction_has_fifteen_seconds_and_its_records_no_time_of_their_own() {
+    fn a_transaction_has_fifteen_seconds_and_its_records_no_time_of_their_own() {
         let client = transactional(&with(&[]), "livebridge-1");
         assert_eq!(client.get("transaction.timeout.ms"), Some("15000"));
         assert_eq!(client.get("message.timeout.ms"), None);

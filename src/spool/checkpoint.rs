@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn s1_11_the_newest_slot_counts_and_a_damaged_one_leaves_the_other() {
+    fn the_newest_slot_counts_and_a_damaged_one_leaves_the_other() {
         let dir = tempfile::tempdir().unwrap();
         let disk = RealDisk::new(dir.path()).unwrap();
         let (mut checkpoint, found) = Checkpoint::open(&disk).unwrap();
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn s1_12_the_checkpoint_never_leads() {
+    fn the_checkpoint_never_leads() {
         let dir = tempfile::tempdir().unwrap();
         let disk = RealDisk::new(dir.path()).unwrap();
         let (mut checkpoint, _) = Checkpoint::open(&disk).unwrap();

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn s1_1_one_holder_at_a_time() {
+    fn one_holder_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let first = Lock::take(dir.path()).unwrap();
         assert!(first.is_some());

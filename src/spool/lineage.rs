@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_4_every_run_is_on_the_list_and_stays_when_its_segments_are_gone() {
+    fn every_run_is_on_the_list_and_stays_when_its_segments_are_gone() {
         let dir = tempfile::tempdir().unwrap();
         let disk = RealDisk::new(dir.path()).unwrap();
         let first = enlist(&disk, &[], Instance([1; 16])).unwrap();

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn s3_10_a_record_put_aside_is_there_once_whole_and_the_limit_holds() {
+    fn a_record_put_aside_is_there_once_whole_and_the_limit_holds() {
         let dir = tempfile::tempdir().unwrap();
         let disk = RealDisk::new(dir.path()).unwrap();
         let reason = Reason {

@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn s2_1_the_same_id_of_another_source_is_another_callback() {
+    fn the_same_id_of_another_source_is_another_callback() {
         let mut w = window(10);
         w.insert(0, id(1), Seq(5), Millis(0));
         assert_eq!((w.find(0, id(1)), w.find(1, id(1))), (Some(Seq(5)), None));
     }
 
     #[test]
-    fn s2_3_a_record_that_turned_out_corrupt_is_forgotten_but_not_its_successor() {
+    fn a_record_that_turned_out_corrupt_is_forgotten_but_not_its_successor() {
         let mut w = window(10);
         w.insert(0, id(1), Seq(5), Millis(0));
         w.forget(Seq(4));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_4_an_entry_lives_as_long_as_the_window_to_the_millisecond() {
+    fn an_entry_lives_as_long_as_the_window_to_the_millisecond() {
         let mut w = window(10);
         w.insert(0, id(1), Seq(1), Millis(1000));
         w.expire(Millis(1000 + 1_799_999));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_6_time_stands_still_for_a_window_at_most_when_the_clock_goes_back() {
+    fn time_stands_still_for_a_window_at_most_when_the_clock_goes_back() {
         let mut w = window(10);
         w.insert(0, id(1), Seq(1), Millis(5_000_000));
         let last = w.move_on(Millis(5_000_000), Millis(5_000_000 - 1_800_000));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn s2_4_the_oldest_go_first_when_there_are_too_many_and_are_counted() {
+    fn the_oldest_go_first_when_there_are_too_many_and_are_counted() {
         let mut w = window(3);
         for n in 1..=5 {
             w.insert(0, id(n), Seq(n), Millis(n));

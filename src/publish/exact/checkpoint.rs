@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_3_it_speaks_of_no_record_of_an_unlisted_run() {
+    fn it_speaks_of_no_record_of_an_unlisted_run() {
         let written = |by, from, through| Written {
             by: run(by),
             from: Seq(from),

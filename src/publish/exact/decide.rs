@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_3_nothing_in_kafka_leaves_the_local_checkpoint() {
+    fn nothing_in_kafka_leaves_the_local_checkpoint() {
         let spool = Spool {
             written: vec![wrote(BEFORE, 1, 100)],
             end: 100,
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_3_the_checkpoint_in_kafka_beats_the_local_one() {
+    fn the_checkpoint_in_kafka_beats_the_local_one() {
         let spool = Spool {
             written: vec![wrote(BEFORE, 1, 100), wrote(OWN, 101, 120)],
             end: 120,
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_3_a_restored_copy_publishes_what_it_took_while_kafka_was_down() {
+    fn a_restored_copy_publishes_what_it_took_while_kafka_was_down() {
         // The line it was copied from went on to 200; this copy used the numbers from 101 again.
         let spool = Spool {
             written: vec![wrote(BEFORE, 1, 100), wrote(OWN, 101, 120)],
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_5_after_a_rebuild_the_own_checkpoint_counts_in_full() {
+    fn after_a_rebuild_the_own_checkpoint_counts_in_full() {
         let spool = Spool {
             written: vec![wrote(BEFORE, 1, 100), wrote(OWN, 101, 120)],
             end: 120,
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_4_a_claim_that_was_lost_is_no_rival() {
+    fn a_claim_that_was_lost_is_no_rival() {
         let spool = Spool {
             written: vec![wrote(BEFORE, 1, 100)],
             end: 100,
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_4_a_twin_that_started_later_takes_over_and_keeps_what_it_has() {
+    fn a_twin_that_started_later_takes_over_and_keeps_what_it_has() {
         // The rival was copied when this run had written up to 110, and took 111 to 130 itself.
         let spool = Spool {
             written: vec![wrote(BEFORE, 1, 100), wrote(OWN, 101, 150)],
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_4_a_copy_that_finds_a_run_it_never_saw_stands_down_at_its_start() {
+    fn a_copy_that_finds_a_run_it_never_saw_stands_down_at_its_start() {
         let spool = Spool {
             written: vec![wrote(BEFORE, 1, 100), wrote(OWN, 101, 120)],
             end: 120,
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn s4_4_in_the_middle_of_a_run_even_an_earlier_run_is_a_rival() {
+    fn in_the_middle_of_a_run_even_an_earlier_run_is_a_rival() {
         let spool = Spool {
             written: vec![wrote(OWN, 1, 10)],
             end: 10,

@@ -20,7 +20,7 @@ fn committing() -> Transaction {
 }
 
 #[test]
-fn s4_6_the_checkpoint_goes_when_every_report_is_in_and_the_commit_when_its_own_is() {
+fn the_checkpoint_goes_when_every_report_is_in_and_the_commit_when_its_own_is() {
     let mut transaction = begun(None);
     transaction.sent(10);
     transaction.sent(10);
@@ -35,7 +35,7 @@ fn s4_6_the_checkpoint_goes_when_every_report_is_in_and_the_commit_when_its_own_
 }
 
 #[test]
-fn s4_6_it_takes_ten_thousand_records_or_fifty_milliseconds() {
+fn it_takes_ten_thousand_records_or_fifty_milliseconds() {
     let mut transaction = begun(None);
     for _ in 0..RECORDS_MAX {
         assert!(transaction.admits(None, 1));
@@ -77,7 +77,7 @@ fn with_a_backlog_it_takes_records_for_longer_than_an_end_takes_and_not_for_ever
 }
 
 #[test]
-fn s4_7_an_open_commit_is_asked_for_again_and_never_aborted() {
+fn an_open_commit_is_asked_for_again_and_never_aborted() {
     let mut transaction = committing();
     assert_eq!(transaction.answered(NOW, Outcome::Again), Do::Nothing);
     assert_eq!(transaction.failed(), Do::Nothing, "a late report");
@@ -88,7 +88,7 @@ fn s4_7_an_open_commit_is_asked_for_again_and_never_aborted() {
 }
 
 #[test]
-fn s4_7_what_requires_an_abort_is_aborted_and_rewound() {
+fn what_requires_an_abort_is_aborted_and_rewound() {
     let mut transaction = committing();
     assert_eq!(transaction.answered(NOW, Outcome::MustAbort), Do::Abort);
     assert_eq!(transaction.answered(NOW, Outcome::Again), Do::Nothing);
@@ -97,7 +97,7 @@ fn s4_7_what_requires_an_abort_is_aborted_and_rewound() {
 }
 
 #[test]
-fn s4_7_an_unknown_outcome_is_neither() {
+fn an_unknown_outcome_is_neither() {
     let mut transaction = committing();
     assert_eq!(transaction.answered(NOW, Outcome::Unknown), Do::Rebuild);
     assert_eq!(transaction.phase(), Phase::Off);
@@ -107,7 +107,7 @@ fn s4_7_an_unknown_outcome_is_neither() {
 }
 
 #[test]
-fn s4_8_a_failed_report_aborts_whatever_else_was_acked() {
+fn a_failed_report_aborts_whatever_else_was_acked() {
     let mut transaction = begun(None);
     transaction.sent(1);
     transaction.sent(1);
@@ -118,7 +118,7 @@ fn s4_8_a_failed_report_aborts_whatever_else_was_acked() {
 }
 
 #[test]
-fn s4_8_a_lane_that_goes_alone_waits_for_each_record_and_not_for_ever() {
+fn a_lane_that_goes_alone_waits_for_each_record_and_not_for_ever() {
     let mut transaction = begun(Some(LaneId::made_up(3)));
     assert!(!transaction.admits(None, 1) && !transaction.admits(Some(LaneId::made_up(2)), 1));
     assert!(transaction.admits(Some(LaneId::made_up(3)), 1));

@@ -35,7 +35,7 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(4);
 const FAILED_BEFORE: &[u64] = &[];
 
 #[test]
-fn s2_9_whatever_was_answered_200_is_in_kafka_in_order_and_once_a_life() {
+fn whatever_was_answered_200_is_in_kafka_in_order_and_once_a_life() {
     let (mut sum, start) = (Tally::default(), Instant::now());
     let days = (1..=DAYS).take_while(|_| start.elapsed() < TIME);
     for seed in FAILED_BEFORE.iter().copied().chain(days) {

@@ -87,7 +87,7 @@ fn verdict(bytes: &[u8], later: &[Part<'_>]) -> (Vec<u64>, Verdict) {
 }
 
 #[test]
-fn s1_5_every_cut_ends_the_log_before_the_first_frame_that_is_not_whole() {
+fn every_cut_ends_the_log_before_the_first_frame_that_is_not_whole() {
     let bytes = segment(1, &[2, 2], 10);
     let size = (bytes.len() - segment::HEADER) / 4;
     for cut in segment::HEADER..=bytes.len() {
@@ -98,7 +98,7 @@ fn s1_5_every_cut_ends_the_log_before_the_first_frame_that_is_not_whole() {
 }
 
 #[test]
-fn s1_5_the_same_cut_is_a_loss_when_the_next_segment_starts_beyond_it() {
+fn the_same_cut_is_a_loss_when_the_next_segment_starts_beyond_it() {
     let bytes = segment(1, &[2, 2], 10);
     let next = Part::Indexed {
         from: Seq(5),

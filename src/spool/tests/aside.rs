@@ -17,7 +17,7 @@ fn on(disk: &FakeDisk) -> Arc<dyn Disk> {
 
 /// Killed at any call while a record is put aside; the next run puts it aside again, and settles it; then the power fails.
 #[test]
-fn s3_10_a_record_in_quarantine_survives_a_kill_and_then_a_power_cut() {
+fn a_record_in_quarantine_survives_a_kill_and_then_a_power_cut() {
     let base = FakeDisk::new();
     let mut run = rig::open(&on(&base), 1 << 20, 1).unwrap();
     run.commit_ok(&[1]);

@@ -28,7 +28,7 @@ fn how(run: &mut Run, n: u64) -> How {
 }
 
 #[test]
-fn s2_6_a_clock_that_was_far_ahead_does_not_stretch_the_window() {
+fn a_clock_that_was_far_ahead_does_not_stretch_the_window() {
     let disk = FakeDisk::new();
     let mut run = open(&disk, AHEAD);
     run.commit_ok(&[1]);
@@ -42,7 +42,7 @@ fn s2_6_a_clock_that_was_far_ahead_does_not_stretch_the_window() {
 }
 
 #[test]
-fn s2_6_nor_after_a_restart() {
+fn nor_after_a_restart() {
     let disk = FakeDisk::new();
     drop(open(&disk, AHEAD).commit_ok(&[1]));
     let mut run = open(&disk, MINUTE);
@@ -62,7 +62,7 @@ fn s2_6_nor_after_a_restart() {
 }
 
 #[test]
-fn s2_6_a_restart_remembers_no_more_than_the_run_before_it_did() {
+fn a_restart_remembers_no_more_than_the_run_before_it_did() {
     let disk = FakeDisk::new();
     let mut run = open(&disk, MINUTE);
     run.commit_ok(&[1]);

@@ -151,7 +151,7 @@ fn a_power_cut_or_kill_at_any_call_never_takes_an_acknowledged_record() {
 
 /// A kill leaves whole frames in the page cache only. Once they were relied on, a power cut must not take them.
 #[test]
-fn s1_6_what_recovery_takes_over_survives_a_power_cut() {
+fn what_recovery_takes_over_survives_a_power_cut() {
     let mut relied = 0;
     for call in 1..=calls_of_history() {
         let disk = FakeDisk::new();

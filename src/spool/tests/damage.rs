@@ -46,7 +46,7 @@ fn three_batches() -> (FakeDisk, Name, Vec<usize>) {
 }
 
 #[test]
-fn s1_5_a_damaged_record_in_the_middle_is_skipped_counted_and_set_aside() {
+fn a_damaged_record_in_the_middle_is_skipped_counted_and_set_aside() {
     let (disk, name, offsets) = three_batches();
     disk.damage(Dir::Root, &name.to_string(), offsets[4] + 60, 8);
     let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
@@ -73,7 +73,7 @@ fn s1_5_a_damaged_record_in_the_middle_is_skipped_counted_and_set_aside() {
 }
 
 #[test]
-fn s1_5_a_damaged_length_or_a_long_range_loses_no_more_than_it_hits() {
+fn a_damaged_length_or_a_long_range_loses_no_more_than_it_hits() {
     let (disk, name, offsets) = three_batches();
     disk.damage(Dir::Root, &name.to_string(), offsets[1], 4);
     disk.damage(
@@ -91,7 +91,7 @@ fn s1_5_a_damaged_length_or_a_long_range_loses_no_more_than_it_hits() {
 }
 
 #[test]
-fn s1_5_damage_in_the_last_batch_is_a_torn_tail_since_nothing_says_otherwise() {
+fn damage_in_the_last_batch_is_a_torn_tail_since_nothing_says_otherwise() {
     let (disk, name, offsets) = three_batches();
     disk.damage(Dir::Root, &name.to_string(), offsets[7], 4);
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
@@ -126,7 +126,7 @@ fn settle_all_but_recordings(run: &mut Run, through: u64) {
 }
 
 #[test]
-fn s1_5_the_checkpoint_says_that_the_last_batch_was_acknowledged() {
+fn the_checkpoint_says_that_the_last_batch_was_acknowledged() {
     let (disk, name, offsets) = three_batches();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     settle_all_but_recordings(&mut run, 9);
@@ -148,7 +148,7 @@ fn s1_5_the_checkpoint_says_that_the_last_batch_was_acknowledged() {
 }
 
 #[test]
-fn s1_5_what_the_checkpoint_passed_and_the_log_no_longer_has_is_counted_once() {
+fn what_the_checkpoint_passed_and_the_log_no_longer_has_is_counted_once() {
     let (disk, name, offsets) = three_batches();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     settle_all_but_recordings(&mut run, 9);
@@ -170,7 +170,7 @@ fn s1_5_what_the_checkpoint_passed_and_the_log_no_longer_has_is_counted_once() {
 }
 
 #[test]
-fn s1_5_a_damaged_header_hides_no_record() {
+fn a_damaged_header_hides_no_record() {
     let (disk, name, _) = three_batches();
     disk.damage(Dir::Root, &name.to_string(), 0, 100);
     let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
@@ -181,7 +181,7 @@ fn s1_5_a_damaged_header_hides_no_record() {
 }
 
 #[test]
-fn s1_5_the_next_segments_first_number_says_that_a_lost_tail_was_acknowledged() {
+fn the_next_segments_first_number_says_that_a_lost_tail_was_acknowledged() {
     let (disk, name, offsets) = three_batches();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     run.commit_ok(&[10]);
@@ -201,7 +201,7 @@ fn s1_5_the_next_segments_first_number_says_that_a_lost_tail_was_acknowledged() 
 }
 
 #[test]
-fn s1_5_damage_in_a_closed_segment_is_found_when_read_counted_once_and_forgotten_by_the_window() {
+fn damage_in_a_closed_segment_is_found_when_read_counted_once_and_forgotten_by_the_window() {
     let (disk, name, offsets) = three_batches();
     drop(rig::open(&on(&disk), 1 << 20, 1).unwrap());
     assert!(disk.list(Dir::Root).unwrap().contains(&name.index()));

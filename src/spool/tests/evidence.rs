@@ -42,7 +42,7 @@ fn only_a_header_is_left() -> FakeDisk {
 }
 
 #[test]
-fn s1_8_a_header_that_alone_tells_of_a_number_stays() {
+fn a_header_that_alone_tells_of_a_number_stays() {
     let disk = only_a_header_is_left();
     let run = open(&disk);
     assert_eq!(run.report.corrupt_records, 4, "1 to 4 were acknowledged");
@@ -56,7 +56,7 @@ fn s1_8_a_header_that_alone_tells_of_a_number_stays() {
 }
 
 #[test]
-fn s1_8_also_where_the_checkpoint_is_lost_and_everything_before_was_settled() {
+fn also_where_the_checkpoint_is_lost_and_everything_before_was_settled() {
     let disk = only_a_header_is_left();
     disk.damage(Dir::Root, "checkpoint", 0, 8192);
     for _ in 0..3 {
@@ -67,7 +67,7 @@ fn s1_8_also_where_the_checkpoint_is_lost_and_everything_before_was_settled() {
 }
 
 #[test]
-fn s1_8_an_older_copy_put_back_beside_the_checkpoint_uses_no_number_again() {
+fn an_older_copy_put_back_beside_the_checkpoint_uses_no_number_again() {
     let disk = FakeDisk::new();
     open(&disk).commit_ok(&[1, 2, 3]);
     let older = disk.after_crash(Survives::All);
@@ -107,7 +107,7 @@ fn a_segment_whose_damaged_bytes_have_no_copy_stays() {
 }
 
 #[test]
-fn s2_3_a_record_known_to_be_damaged_is_no_duplicate_after_a_restart() {
+fn a_record_known_to_be_damaged_is_no_duplicate_after_a_restart() {
     let disk = FakeDisk::new();
     open(&disk).commit_ok(&[1, 2, 3]);
     drop(open(&disk));

@@ -77,12 +77,12 @@ fn any_read_may_fail() {
 }
 
 #[test]
-fn s1_9_any_write_may_fail() {
+fn any_write_may_fail() {
     of_every_call(Verb::Write);
 }
 
 #[test]
-fn s1_9_any_sync_may_fail() {
+fn any_sync_may_fail() {
     of_every_call(Verb::Sync);
 }
 

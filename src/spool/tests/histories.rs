@@ -31,7 +31,7 @@ fn numbers(run: &Run, after: u64) -> Vec<u64> {
 }
 
 #[test]
-fn s1_3_no_run_appends_to_an_earlier_runs_segment() {
+fn no_run_appends_to_an_earlier_runs_segment() {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     run.commit_ok(&[1]);
@@ -44,7 +44,7 @@ fn s1_3_no_run_appends_to_an_earlier_runs_segment() {
 }
 
 #[test]
-fn s1_4_readers_follow_in_order_across_segments_and_never_pass_the_durable_end() {
+fn readers_follow_in_order_across_segments_and_never_pass_the_durable_end() {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     let mut cursor = run.outlet.cursor(Seq(0));
@@ -77,7 +77,7 @@ fn s1_4_readers_follow_in_order_across_segments_and_never_pass_the_durable_end()
 }
 
 #[test]
-fn s1_7_a_whole_frame_that_was_never_answered_is_kept() {
+fn a_whole_frame_that_was_never_answered_is_kept() {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     run.commit_ok(&[1]);
@@ -97,7 +97,7 @@ fn s1_7_a_whole_frame_that_was_never_answered_is_kept() {
 }
 
 #[test]
-fn s1_8_numbers_go_on_after_the_checkpoint_even_if_the_log_is_gone() {
+fn numbers_go_on_after_the_checkpoint_even_if_the_log_is_gone() {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     run.commit_ok(&[1, 2, 3, 4]);
@@ -115,7 +115,7 @@ fn s1_8_numbers_go_on_after_the_checkpoint_even_if_the_log_is_gone() {
 }
 
 #[test]
-fn s1_9_after_a_failed_sync_nobody_hears_yes_and_the_retry_is_a_new_record() {
+fn after_a_failed_sync_nobody_hears_yes_and_the_retry_is_a_new_record() {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     run.commit_ok(&[1]);
@@ -133,7 +133,7 @@ fn s1_9_after_a_failed_sync_nobody_hears_yes_and_the_retry_is_a_new_record() {
 }
 
 #[test]
-fn s1_10_full_at_max_bytes_and_open_again_below_95_percent_without_a_restart() {
+fn full_at_max_bytes_and_open_again_below_95_percent_without_a_restart() {
     let disk = FakeDisk::new();
     let max = 64 << 10;
     let mut run = rig::open(&on(&disk), max, 1).unwrap();
@@ -171,7 +171,7 @@ fn s1_10_full_at_max_bytes_and_open_again_below_95_percent_without_a_restart() {
 }
 
 #[test]
-fn s1_10_a_full_filesystem_is_full_and_then_not() {
+fn a_full_filesystem_is_full_and_then_not() {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     run.commit_ok(&(0..10).collect::<Vec<_>>());
@@ -221,7 +221,7 @@ fn settled_segments_go_oldest_first_after_their_time_or_when_in_the_way() {
 }
 
 #[test]
-fn s2_2_identical_callbacks_in_one_batch_share_a_record() {
+fn identical_callbacks_in_one_batch_share_a_record() {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     let heard = run.commit_ok(&[7, 7, 8, 7]);
@@ -239,7 +239,7 @@ fn s2_2_identical_callbacks_in_one_batch_share_a_record() {
 }
 
 #[test]
-fn s2_6_a_clock_that_jumps_back_neither_reorders_nor_lengthens() {
+fn a_clock_that_jumps_back_neither_reorders_nor_lengthens() {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 1 << 20, 5_000_000).unwrap();
     run.commit_ok(&[1]);
@@ -255,7 +255,7 @@ fn s2_6_a_clock_that_jumps_back_neither_reorders_nor_lengthens() {
 }
 
 #[test]
-fn s2_7_the_window_is_rebuilt_from_young_records_whatever_became_of_them() {
+fn the_window_is_rebuilt_from_young_records_whatever_became_of_them() {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 1 << 20, 1_000).unwrap();
     run.commit_ok(&[1]);
@@ -270,7 +270,7 @@ fn s2_7_the_window_is_rebuilt_from_young_records_whatever_became_of_them() {
 }
 
 #[test]
-fn s2_7_a_start_reads_no_more_than_the_window_may_hold() {
+fn a_start_reads_no_more_than_the_window_may_hold() {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 4 << 20, 1_000).unwrap();
     let most = rig::DEDUP.max_entries as u64;

@@ -23,7 +23,7 @@ fn after_a_failed_sync() -> FakeDisk {
 }
 
 #[test]
-fn s1_6_what_a_failed_sync_left_in_the_page_cache_is_written_again_before_it_is_relied_on() {
+fn what_a_failed_sync_left_in_the_page_cache_is_written_again_before_it_is_relied_on() {
     let disk = after_a_failed_sync();
     let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     let (seen, _) = run.read(Seq(0));
@@ -38,7 +38,7 @@ fn s1_6_what_a_failed_sync_left_in_the_page_cache_is_written_again_before_it_is_
 }
 
 #[test]
-fn s1_6_the_first_batch_of_a_segment_is_written_again_with_its_header() {
+fn the_first_batch_of_a_segment_is_written_again_with_its_header() {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     disk.fail_at(disk.calls() + 2);
@@ -76,7 +76,7 @@ fn deleted_after_an_unsynced_checkpoint(fails: bool) -> FakeDisk {
 }
 
 #[test]
-fn s1_11_a_checkpoint_found_in_the_page_cache_is_synced_before_segments_go_on_its_word() {
+fn a_checkpoint_found_in_the_page_cache_is_synced_before_segments_go_on_its_word() {
     for fails in [false, true] {
         let disk = deleted_after_an_unsynced_checkpoint(fails).after_crash(Survives::Nothing);
         let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();

@@ -151,7 +151,7 @@ fn an_unreadable_index_costs_a_read_through() {
 }
 
 #[test]
-fn s1_11_either_slot_of_the_checkpoint_may_be_unreadable() {
+fn either_slot_of_the_checkpoint_may_be_unreadable() {
     for (slot, settled) in [(0..4096, 3), (4096..8192, 6), (0..8192, 0)] {
         let (disk, _, _) = nine();
         let mut run = open(&disk);

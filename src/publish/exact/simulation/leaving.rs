@@ -47,7 +47,7 @@ impl World {
 }
 
 #[test]
-fn s5_5_what_is_open_at_the_end_is_committed_if_it_can_be() {
+fn what_is_open_at_the_end_is_committed_if_it_can_be() {
     let mut world = scene(1);
     world.accept(30);
     world.until("it is under way", |relay| in_flight(relay) == 30);
@@ -58,7 +58,7 @@ fn s5_5_what_is_open_at_the_end_is_committed_if_it_can_be() {
 }
 
 #[test]
-fn s5_5_what_is_not_done_in_time_is_aborted() {
+fn what_is_not_done_in_time_is_aborted() {
     let mut world = scene(1);
     world.accept(30);
     world.until("it is under way", |relay| in_flight(relay) == 30);
@@ -73,7 +73,7 @@ fn s5_5_what_is_not_done_in_time_is_aborted() {
 }
 
 #[test]
-fn s5_5_what_can_not_be_aborted_is_left_to_the_coordinator() {
+fn what_can_not_be_aborted_is_left_to_the_coordinator() {
     let mut world = scene(1);
     world.accept(30);
     world.until("it is under way", |relay| in_flight(relay) == 30);

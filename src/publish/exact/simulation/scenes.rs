@@ -218,7 +218,7 @@ fn nobody_waits_while_a_topic_is_tried() {
 }
 
 #[test]
-fn s4_8_what_was_refused_is_known_also_when_nobody_knows_how_the_abort_ended() {
+fn what_was_refused_is_known_also_when_nobody_knows_how_the_abort_ended() {
     for seed in 1..20 {
         let mut world = scene(seed);
         world.kafka(|kafka| kafka.aborts_unknown = true);
