@@ -369,7 +369,7 @@ fn send_fails_when_nobody_answers_200() {
     ]);
     assert_eq!(seen.code, 1);
     assert!(seen.out.contains("no answer: 1"), "{}", seen.out);
-    assert_eq!(run(&["send", "--url", "https://127.0.0.1/"]).code, 64);
+    assert_eq!(run(&["send", "--url", "ftp://127.0.0.1/"]).code, 64);
     let seen = run(&["send", "--event", "recording.fil"]);
     assert!(
         seen.code == 64 && seen.err.contains("recording.file"),

@@ -4,6 +4,7 @@ use rcgen::{CertificateParams, KeyPair};
 use std::{
     fs, io,
     path::Path,
+    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -288,4 +289,40 @@ async fn a_certificate_is_renewed_under_load_and_no_request_fails() {
     );
     assert!(metrics.count("livebridge_tls_certificate_expiry_timestamp_seconds", &[]) > 0);
     assert!(relay.log().contains("a new certificate is in use"));
+}
+
+#[test]
+fn send_speaks_tls_to_whom_it_trusts_and_says_why_a_callback_was_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    issue(dir.path(), &mut RootCertStore::empty());
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let mut relay = relay()
+        .set("http.tls.cert_file", &format!("\"{}\"", path("cert.pem")))
+        .set("http.tls.key_file", &format!("\"{}\"", path("key.pem")));
+    relay.start();
+    let port = relay.address();
+    let (_, port) = port.rsplit_once(':').expect("a port");
+    let send = |key: &str, more: &[&str]| {
+        let url = format!("https://localhost:{port}{PATH}");
+        let sent = Command::new(env!("CARGO_BIN_EXE_livebridge"))
+            .args(["send", "--url", &url, "--key", key])
+            .args(more)
+            .output()
+            .expect("the binary runs");
+        let said = String::from_utf8_lossy(&sent.stdout).into_owned();
+        (sent.status.code(), said)
+    };
+    let ca = path("cert.pem");
+    let (code, said) = send(callback::KEY, &["--ca-file", &ca, "--count", "3"]);
+    assert!(code == Some(0) && said.contains("200: 3"), "{said}");
+    let (code, said) = send("another-key", &["--ca-file", &ca]);
+    assert!(
+        code == Some(1) && said.contains("401: 1 (the callback is not authentic)"),
+        "{said}"
+    );
+    let (code, said) = send(callback::KEY, &[]);
+    assert!(
+        code == Some(1) && said.contains("no answer: 1") && said.contains("certificate"),
+        "{said}"
+    );
 }

@@ -24,12 +24,22 @@ pub(super) struct Distinct<'a> {
     pub(super) streams: u64,
 }
 
-/// The callbacks in a text: one JSON object, or several after one another (one a line, say). A single one keeps the white
-/// space around it.
+/// The callbacks in a text: one JSON object, or several after one another (one a line, say), or in arrays. A single one keeps the
+/// white space around it.
 pub(super) fn read(text: &str) -> Result<Vec<Sample>, String> {
     let wrong = |why: &dyn std::fmt::Display| format!("is not a JSON object, nor several: {why}");
     let callbacks = serde_json::Deserializer::from_str(text).into_iter::<Box<RawValue>>();
-    let callbacks: Vec<_> = callbacks.collect::<Result<_, _>>().map_err(|e| wrong(&e))?;
+    let values: Vec<_> = callbacks.collect::<Result<_, _>>().map_err(|e| wrong(&e))?;
+    let mut callbacks = Vec::with_capacity(values.len());
+    let mut is_alone = true;
+    for value in values {
+        if json::kind(value.get()) == json::Kind::Array {
+            is_alone = false;
+            callbacks.extend(elements(&value).map_err(|e| wrong(&e))?);
+        } else {
+            callbacks.push(value);
+        }
+    }
     if let Some(other) = callbacks
         .iter()
         .map(|callback| json::kind(callback.get()))
@@ -39,9 +49,13 @@ pub(super) fn read(text: &str) -> Result<Vec<Sample>, String> {
     }
     match callbacks.as_slice() {
         [] => Err("holds no callback".into()),
-        [_] => Ok(vec![Sample(text.into())]),
+        [_] if is_alone => Ok(vec![Sample(text.into())]),
         several => Ok(several.iter().map(|one| Sample(one.get().into())).collect()),
     }
+}
+
+fn elements(array: &RawValue) -> serde_json::Result<Vec<Box<RawValue>>> {
+    serde_json::from_str(array.get())
 }
 
 impl Sample {
@@ -167,6 +181,25 @@ mod tests {
             let sample = read(text).unwrap().remove(0);
             let body = sample.body(Some(distinct), None, 0).unwrap();
             assert_eq!(String::from_utf8(body).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn several_lie_one_after_the_other_or_in_an_array() {
+        let bodies = |text| {
+            let body = |sample: &Sample| {
+                let body = sample.body(None, None, 0).unwrap();
+                String::from_utf8(body).unwrap()
+            };
+            read(text).map(|samples| samples.iter().map(body).collect::<Vec<_>>())
+        };
+        let two = Ok(vec![r#"{"a": 1e2}"#.to_owned(), "{}".into()]);
+        assert_eq!(bodies("{\"a\": 1e2}\n{}\n"), two);
+        assert_eq!(bodies("[{\"a\": 1e2},\n{}]\n"), two);
+        assert_eq!(bodies(" [ {} ] "), Ok(vec!["{}".into()]));
+        assert_eq!(bodies(" {} "), Ok(vec![" {} ".into()]), "as it is");
+        for bad in ["[1]", "[[{}]]", "[]", ""] {
+            assert!(bodies(bad).is_err(), "{bad}");
         }
     }
 

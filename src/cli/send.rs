@@ -1,5 +1,7 @@
 //! `send`: plays the sender. POSTs signed callbacks over connections that are kept, and sums up the answers.
 
+mod target;
+
 use super::{
     Failure, Outcome,
     sample::{self, Distinct, Sample},
@@ -13,17 +15,17 @@ use crate::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, StatusCode, Uri, client::conn::http1::SendRequest, header};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, StatusCode, header};
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
+use target::{Connection, Target};
 use tokio::{
-    net::TcpStream,
     task::JoinSet,
     time::{Instant, sleep_until, timeout},
 };
@@ -39,18 +41,21 @@ const PATIENCE: Duration = Duration::from_secs(20);
                         livebridge send --key KEY --event callback.json --same --count 2    the second is a duplicate\n  \
                         livebridge send --event captured.json                      as captured, byte for byte, not signed anew")]
 pub(super) struct Args {
-    /// Where to; http only.
+    /// Where to: http, or https with a certificate that the system trusts.
     #[arg(long, default_value = "http://127.0.0.1:8080/callbacks/tencent")]
     url: String,
+    /// For https: trust the CAs in this file (PEM) instead of the system's.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// The callback key to sign with; without it, callbacks are sent with the signature that they have.
     #[arg(long, value_parser = secret)]
     key: Option<Secret>,
-    /// A file with one or more callbacks, or an event name such as recording.file (see `livebridge schema`).
+    /// A file with one or more callbacks (one after the other, or an array), or an event name such as recording.file (see `livebridge schema`).
     #[arg(long, value_name = "FILE|NAME", default_value = "recording.file")]
     event: String,
-    /// How many to send, taking the callbacks in turn.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    count: u64,
+    /// How many to send, taking the callbacks in turn [default: each one once].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    count: Option<u64>,
     /// The most a second [default: as fast as the answers come].
     #[arg(long, value_parser = rate)]
     rate: Option<f64>,
@@ -61,7 +66,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     streams: u64,
     /// Send them unchanged: the relay takes repetitions for duplicates. Otherwise an extra member, livebridge_send, makes
-    /// each distinct; a single callback of a FILE is always sent unchanged, but for t and sign if there is a key.
+    /// each distinct; callbacks of a FILE that go out once each are sent unchanged, but for t and sign if there is a key.
     #[arg(long)]
     same: bool,
 }
@@ -80,19 +85,20 @@ fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let target =
-        Target::parse(&args.url).map_err(|problem| Failure::Usage(format!("--url {problem}")))?;
+    let target = Target::new(&args.url, args.ca_file.as_deref()).map_err(Failure::Usage)?;
     let (samples, given) = samples(&args.event)?;
+    let count = args.count.unwrap_or(samples.len() as u64);
+    let each_once = count <= samples.len() as u64;
     let now = SystemClock.now();
     let plan = Arc::new(Plan {
         target,
         samples,
         run: format!("{:x}-{:x}", now.0, std::process::id()),
         key: args.key.clone(),
-        count: args.count,
+        count,
         interval: args.rate.map(|rate| Duration::from_secs_f64(1.0 / rate)),
         streams: args.streams,
-        same: args.same || (given && args.count == 1),
+        same: args.same || (given && each_once),
         next: AtomicU64::new(0),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -101,7 +107,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         .map_err(Failure::failed)?;
     let summary = runtime.block_on(send_all(&plan, args.concurrency));
     print(&summary.to_string())?;
-    if summary.all_taken(args.count) {
+    if summary.all_taken(count) {
         Ok(())
     } else {
         Err(Failure::Failed(
@@ -131,36 +137,6 @@ fn samples(event: &str) -> Result<(Vec<Sample>, bool), Failure> {
     sample::read(&text)
         .map(|samples| (samples, true))
         .map_err(|e| Failure::Usage(format!("--event {event} {e}")))
-}
-
-/// Where to send.
-#[derive(Debug)]
-struct Target {
-    authority: String,
-    host: String,
-    port: u16,
-    path: String,
-}
-
-impl Target {
-    fn parse(url: &str) -> Result<Self, String> {
-        let uri: Uri = url.parse().map_err(|e| format!("is not a URL: {e}"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err("https is not supported yet; write an http URL".into()),
-            _ => return Err("must begin with http://".into()),
-        }
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-        Ok(Self {
-            authority: uri.authority().map(ToString::to_string).unwrap_or_default(),
-            host: host.into(),
-            port: uri.port_u16().unwrap_or(80),
-            path: uri
-                .path_and_query()
-                .map_or("/", |path| path.as_str())
-                .into(),
-        })
-    }
 }
 
 struct Plan {
@@ -222,7 +198,7 @@ async fn send_in_turn(plan: Arc<Plan>, start: Instant) -> Summary {
         }
         let begin = Instant::now();
         match timeout(PATIENCE, post(&plan, number, &mut connection)).await {
-            Ok(Ok(status)) => summary.answer(status, begin.elapsed()),
+            Ok(Ok((status, words))) => summary.answer(status, &words, begin.elapsed()),
             Ok(Err(problem)) => {
                 connection = None;
                 summary.fail(problem);
@@ -236,15 +212,13 @@ async fn send_in_turn(plan: Arc<Plan>, start: Instant) -> Summary {
     summary
 }
 
-type Connection = SendRequest<Full<Bytes>>;
-
 async fn post(
     plan: &Plan,
     number: u64,
     kept: &mut Option<Connection>,
-) -> Result<StatusCode, String> {
-    let mut request = Request::post(plan.target.path.as_str())
-        .header(header::HOST, &plan.target.authority)
+) -> Result<(StatusCode, Bytes), String> {
+    let mut request = Request::post(plan.target.path())
+        .header(header::HOST, plan.target.authority())
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::new(plan.body(number)?.into()))
         .map_err(|e| e.to_string())?;
@@ -252,20 +226,17 @@ async fn post(
     for _ in 0..2 {
         let mut connection = match kept.take() {
             Some(connection) if !connection.is_closed() => connection,
-            _ => connect(&plan.target).await?,
+            _ => plan.target.connect().await?,
         };
         connection.ready().await.map_err(|e| e.to_string())?;
         match connection.try_send_request(request).await {
             Ok(answer) => {
                 let status = answer.status();
                 // Read to its end, so that the connection can be used again.
-                answer
-                    .into_body()
-                    .collect()
-                    .await
-                    .map_err(|e| e.to_string())?;
+                let body = answer.into_body().collect().await;
+                let body = body.map_err(|e| e.to_string())?.to_bytes();
                 *kept = Some(connection);
-                return Ok(status);
+                return Ok((status, body));
             }
             Err(mut e) => match e.take_message() {
                 Some(unsent) => request = unsent,
@@ -274,39 +245,4 @@ async fn post(
         }
     }
     Err("the connection was closed before the request could be sent".into())
-}
-
-async fn connect(target: &Target) -> Result<Connection, String> {
-    let address = (target.host.as_str(), target.port);
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|e| format!("{}: {e}", target.authority))?;
-    stream.set_nodelay(true).map_err(|e| e.to_string())?;
-    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| e.to_string())?;
-    // It ends with its sender, which hears of any error.
-    tokio::spawn(connection);
-    Ok(sender)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_are_http() {
-        let target = Target::parse("http://[::1]:8080/callbacks/tencent?x=1").unwrap();
-        assert_eq!(
-            (target.host.as_str(), target.port, target.path.as_str()),
-            ("::1", 8080, "/callbacks/tencent?x=1")
-        );
-        assert!(
-            Target::parse("https://a/")
-                .unwrap_err()
-                .contains("not supported yet")
-        );
-        assert!(Target::parse("a:80").is_err());
-        assert!(Target::parse("/callbacks").is_err());
-    }
 }

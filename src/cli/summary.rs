@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     answers: BTreeMap<u16, u64>,
+    /// What the first answer of each other status than 200 said.
+    words: BTreeMap<u16, String>,
     failures: u64,
     /// One is enough to tell what is wrong.
     first_failure: Option<String>,
@@ -15,8 +17,12 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn answer(&mut self, status: StatusCode, after: Duration) {
+    pub(super) fn answer(&mut self, status: StatusCode, body: &[u8], after: Duration) {
         *self.answers.entry(status.as_u16()).or_default() += 1;
+        if status != StatusCode::OK {
+            let words = self.words.entry(status.as_u16());
+            words.or_insert_with(|| shown(body));
+        }
         self.micros
             .push(u32::try_from(after.as_micros()).unwrap_or(u32::MAX));
     }
@@ -29,6 +35,9 @@ impl Summary {
     pub(super) fn add(&mut self, other: Self) {
         for (status, count) in other.answers {
             *self.answers.entry(status).or_default() += count;
+        }
+        for (status, words) in other.words {
+            self.words.entry(status).or_insert(words);
         }
         self.failures += other.failures;
         self.first_failure = self.first_failure.take().or(other.first_failure);
@@ -50,7 +59,10 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (status, count) in &self.answers {
-            writeln!(f, "{status}: {count}")?;
+            match self.words.get(status) {
+                Some(words) if !words.is_empty() => writeln!(f, "{status}: {count} ({words})")?,
+                _ => writeln!(f, "{status}: {count}")?,
+            }
         }
         if let Some(problem) = &self.first_failure {
             writeln!(f, "no answer: {} (first: {problem})", self.failures)?;
@@ -68,6 +80,21 @@ impl fmt::Display for Summary {
     }
 }
 
+/// In one line, and not too long; of a relay's own answer the word that says why.
+fn shown(body: &[u8]) -> String {
+    const LONGEST: usize = 200;
+    #[derive(serde::Deserialize)]
+    struct Problem {
+        detail: String,
+    }
+    let text = match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => problem.detail.into(),
+        Err(_) => String::from_utf8_lossy(body),
+    };
+    let words: Vec<_> = text.split_whitespace().collect();
+    words.join(" ").chars().take(LONGEST).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,15 +102,16 @@ mod tests {
     #[test]
     fn only_200_for_every_one_is_a_success() {
         let mut summary = Summary::default();
-        summary.answer(StatusCode::OK, Duration::from_millis(2));
+        summary.answer(StatusCode::OK, b"{}", Duration::from_millis(2));
         assert!(summary.all_taken(1));
-        summary.answer(StatusCode::UNAUTHORIZED, Duration::from_millis(4));
+        let body = br#"{"status":401,"detail":"not authentic"}"#;
+        summary.answer(StatusCode::UNAUTHORIZED, body, Duration::from_millis(4));
         assert!(!summary.all_taken(2));
         summary.fail("refused".into());
         let text = summary.to_string();
         assert!(
             text.contains("200: 1")
-                && text.contains("401: 1")
+                && text.contains("401: 1 (not authentic)")
                 && text.contains("no answer: 1 (first: refused)"),
             "{text}"
         );
