@@ -92,7 +92,7 @@ where
         .collect();
     drop(append);
     while Instant::now() < end {
-        std::thread::sleep(Duration::from_millis(100).min(end - Instant::now()));
+        std::thread::park_timeout(Duration::from_millis(100).min(end - Instant::now()));
         meanwhile()?;
     }
     let mut all = Vec::new();

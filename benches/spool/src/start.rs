@@ -22,7 +22,7 @@ pub fn measure(dir: &Path, mib: u64) -> Fallible<()> {
         .stdin(Stdio::null())
         .spawn()?;
     while bytes_in(dir.path())? < mib << 20 && filling.try_wait()?.is_none() {
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::park_timeout(Duration::from_millis(50));
     }
     filling.kill()?;
     filling.wait()?;
