@@ -363,7 +363,7 @@ fn volumes_outlive_the_set_and_a_job_empties_one_whose_pod_is_gone() {
     for said in [
         "claimName: spool-livebridge-2",
         // After a change to ack: kafka the settings name no place any more.
-        "args: [\"drain\", \"--config\", \"/etc/livebridge/livebridge.toml\", \"--spool-dir\", \"/var/lib/livebridge/spool\"",
+        "args: [\"drain\", \"--spool-dir\", \"/var/lib/livebridge/spool\"",
         "mountPath: /var/lib/livebridge }",
     ] {
         assert!(job.contains(said), "{said}\n{job}");

@@ -66,7 +66,7 @@ fn online(config: &Config, write: bool) -> Result<Vec<Finding>, Failure> {
     let settings = first.and_then(|id| cluster.settings(&ResourceSpecifier::Broker(id)));
     let mut findings = verdict::broker(settings.as_ref());
     let message_bytes = config.limits.body_bytes as u64 + MESSAGE_OVERHEAD;
-    let mut writable = Vec::new();
+    let (mut writable, mut of_topics) = (Vec::new(), Vec::new());
     for (name, purpose) in verdict::needed(config) {
         let facts = cluster.topic(&name)?;
         if facts.error.is_none() {
@@ -74,10 +74,12 @@ fn online(config: &Config, write: bool) -> Result<Vec<Finding>, Failure> {
                 "topic {name}: {} partition(s), {} replica(s)\n",
                 facts.partitions, facts.replicas
             ))?;
-            writable.extend((purpose == Purpose::Events).then_some(name));
+            writable.extend((purpose == Purpose::Events).then(|| name.clone()));
         }
-        findings.extend(verdict::topic(&facts, purpose, message_bytes));
+        let found = verdict::topic(&facts, purpose, message_bytes);
+        of_topics.extend(found.into_iter().map(|finding| (name.clone(), finding)));
     }
+    findings.extend(verdict::gathered(of_topics));
     print("clock: not checked (brokers don't tell the time)\n")?;
     if write {
         let time = SystemClock.now().to_string();

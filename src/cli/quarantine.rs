@@ -73,9 +73,12 @@ struct Cat {
 /// Publishes records of the quarantine, marked with the header livebridge-requeued, to the topics of the settings. Each leaves the
 /// quarantine only after Kafka has it. Exit 1 if some have to stay.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    override_usage = "livebridge quarantine requeue [OPTIONS] <RECORDS>...\n       livebridge quarantine requeue [OPTIONS] --all",
+    after_help = "Examples:\n  \
                         livebridge quarantine requeue 42 43 --config livebridge.toml\n  \
-                        livebridge quarantine requeue --all --spool-dir /var/lib/livebridge --bootstrap-servers kafka-1:9092")]
+                        livebridge quarantine requeue --all --spool-dir /var/lib/livebridge --bootstrap-servers kafka-1:9092"
+)]
 struct Requeue {
     /// The numbers of the records.
     #[arg(required_unless_present = "all", conflicts_with = "all")]

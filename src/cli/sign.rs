@@ -9,6 +9,9 @@ use crate::{
 /// How long a signature of the sender holds.
 const VALID_SECONDS: u64 = 600;
 
+/// As seconds, a time in the year 5138.
+const MILLISECONDS_FROM: u64 = 100_000_000_000;
+
 /// Prints t and sign for a callback key: sign is MD5(key + t), hex.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -36,6 +39,9 @@ pub(super) fn run(args: &Args) -> Outcome {
         }
         None => expiry().to_string(),
     };
+    if t.parse().is_ok_and(|t: u64| t >= MILLISECONDS_FROM) {
+        eprintln!("warning: T is in seconds since the epoch, and this looks like milliseconds");
+    }
     print(&format!("t={t}\nsign={}\n", sign_text(&args.key, &t)))
 }
 

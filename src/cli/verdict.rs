@@ -56,6 +56,27 @@ pub(super) fn topic(facts: &TopicFacts, purpose: Purpose, message_bytes: u64) ->
     findings
 }
 
+/// What is the same of several topics is said once.
+pub(super) fn gathered(findings: Vec<(String, Finding)>) -> Vec<Finding> {
+    let mut gathered: Vec<(Finding, Finding, Vec<String>)> = Vec::new();
+    for (name, finding) in findings {
+        let nameless = |text: &String| text.replacen(&name, "", 1);
+        let kind = finding.as_ref().map(nameless).map_err(nameless);
+        match gathered.iter_mut().find(|(known, ..)| *known == kind) {
+            Some((.., others)) => others.push(name),
+            None => gathered.push((kind, finding, Vec::new())),
+        }
+    }
+    let said = |(_, first, others): (_, Finding, Vec<String>)| {
+        let with = |text: String| match others.len() {
+            0 => text,
+            _ => format!("{text} (the same of {})", others.join(", ")),
+        };
+        first.map(with).map_err(with)
+    };
+    gathered.into_iter().map(said).collect()
+}
+
 fn replication(facts: &TopicFacts) -> Vec<Finding> {
     let (name, replicas) = (&facts.name, facts.replicas);
     let mut findings = Vec::new();
@@ -205,6 +226,22 @@ mod tests {
         assert_eq!((findings.len(), faults(&findings)), (4, 0), "{findings:?}");
         let auto = [("auto.create.topics.enable".to_owned(), "true".to_owned())].into();
         assert!(matches!(broker(Some(&auto)).as_slice(), [Ok(_)]));
+    }
+
+    #[test]
+    fn what_is_the_same_of_several_topics_is_said_once() {
+        let one = |name: &str, finding: Finding| (name.to_owned(), finding);
+        let findings = vec![
+            one("a", Ok("topic a is odd".into())),
+            one("b", Ok("topic b is odd".into())),
+            one("b", Err("topic b is missing".into())),
+            one("c", Ok("topic c is odd".into())),
+        ];
+        let expected: [Finding; 2] = [
+            Ok("topic a is odd (the same of b, c)".into()),
+            Err("topic b is missing".into()),
+        ];
+        assert_eq!(gathered(findings), expected);
     }
 
     #[test]

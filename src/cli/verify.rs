@@ -1,7 +1,7 @@
 //! `verify`: why a captured callback passes or fails, with the keys of the settings.
 
 use super::{
-    Failure, Outcome,
+    Failure, Outcome, moment,
     settings::{load, print},
 };
 use crate::{
@@ -30,11 +30,19 @@ pub(super) struct Args {
     /// The source whose keys and rules count [default: tencent, or the only one].
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// When it was received, seconds since the epoch [default: now].
-    #[arg(long, value_name = "SECONDS")]
-    at: Option<u64>,
+    /// When it was received: a time, how long ago, or seconds since the epoch [default: now].
+    #[arg(long, value_name = "TIME", value_parser = received)]
+    at: Option<Millis>,
     #[command(flatten)]
     flags: Flags,
+}
+
+/// As `t` has it, or as people do.
+fn received(text: &str) -> Result<Millis, String> {
+    match text.parse() {
+        Ok(seconds) => Ok(Millis::from_seconds(seconds)),
+        Err(_) => moment::parse(text),
+    }
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
@@ -46,9 +54,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let shown = args.file.display();
     let body = keys::read_limited(&args.file, MAX_BYTES)
         .map_err(|e| Failure::Usage(format!("{shown}: {e}")))?;
-    let now = args
-        .at
-        .map_or_else(|| SystemClock.now(), Millis::from_seconds);
+    let now = args.at.unwrap_or_else(|| SystemClock.now());
     let document = Document::parse(&body).map_err(|e| {
         Failure::Failed(format!(
             "{shown} fails: it can't be authenticated (400): {e}"

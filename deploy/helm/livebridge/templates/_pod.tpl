@@ -52,7 +52,7 @@ spec:
   containers:
     - name: livebridge
       {{- include "livebridge.container" . | nindent 6 }}
-      args: ["serve", "--config", "/etc/livebridge/livebridge.toml"]
+      args: ["serve"]
       ports:
         - { name: http, containerPort: 8080 }
         - { name: admin, containerPort: 9464 }
@@ -121,6 +121,9 @@ tolerations:
 {{- define "livebridge.container" -}}
 image: {{ include "livebridge.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
+# For the commands that somebody runs in the pod as well.
+env:
+  - { name: LIVEBRIDGE_CONFIG, value: /etc/livebridge/livebridge.toml }
 resources:
   {{- toYaml .Values.resources | nindent 2 }}
 securityContext:
