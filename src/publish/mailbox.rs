@@ -57,6 +57,8 @@ pub enum Answer {
     Commit(Outcome),
     /// What became of an abort.
     Abort(Outcome),
+    /// Who should have answered is gone.
+    Gone,
 }
 
 /// What the brokers say about a topic that takes nothing.

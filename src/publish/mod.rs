@@ -139,6 +139,9 @@ pub enum Fault {
     /// The quarantine can't be written, for another reason than a full disk.
     #[error("the quarantine can't be written: {0}")]
     Quarantine(io::Error),
+    /// The thread that asks the brokers about a transaction panicked: its answer would be waited for without end.
+    #[error("the thread that asks about transactions is gone, by a panic")]
+    Clerk,
 }
 
 /// The publisher from outside. Made before the spool is opened, so that the spool can ring.

@@ -28,6 +28,7 @@ use rdkafka::{
     util::Timeout,
 };
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -90,9 +91,10 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
     pub(in crate::publish) fn start(self) -> std::io::Result<SyncSender<Ask>> {
         // One question at a time.
         let (sender, asked) = sync_channel(2);
+        let (id, reports) = (self.id, Arc::clone(&self.reports));
         thread::Builder::new()
             .name("livebridge-clerk".into())
-            .spawn(move || self.run(&asked))?;
+            .spawn(move || outlived(id, &*reports, || self.run(&asked)))?;
         Ok(sender)
     }
 
@@ -294,6 +296,14 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
     }
 }
 
+/// An answer that never comes would be waited for without end: so it is told that it never comes.
+fn outlived(id: ProducerId, reports: &dyn Reports, run: impl FnOnce()) {
+    // Nothing of what it worked with is used again.
+    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+        reports.answer(id, Answer::Gone, None);
+    }
+}
+
 /// What an answer of librdkafka's means, and in words.
 pub(in crate::publish) fn judge(result: Result<(), KafkaError>) -> (Outcome, Option<String>) {
     let Err(error) = result else {
@@ -317,5 +327,20 @@ fn of_transaction(error: &RDKafkaError) -> Outcome {
         Outcome::Again
     } else {
         Outcome::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::mailbox::Mailbox;
+
+    #[test]
+    fn who_waits_for_an_answer_hears_that_none_will_come() {
+        let mailbox = Mailbox::default();
+        outlived(ProducerId(1), &mailbox, || ());
+        outlived(ProducerId(2), &mailbox, || panic!("a bug"));
+        let mail = mailbox.take(None);
+        assert_eq!(mail.answers, [(ProducerId(2), Answer::Gone)]);
     }
 }

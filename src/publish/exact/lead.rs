@@ -66,8 +66,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             return Ok(());
         };
         if let Some(at) = tried {
-            self.probe_answered(now, at, &answer);
-            return Ok(());
+            return self.probe_answered(now, at, &answer);
         }
         if !matches!(self.shared, Shared::Open(open, _) if open == id) {
             return Ok(());
@@ -88,6 +87,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 let next = exact.transaction.answered(now, outcome);
                 self.act(now, next)
             }
+            Answer::Gone => Err(Fault::Clerk),
         }
     }
 

@@ -100,7 +100,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         self.lanes.find(|lane| is_its(&lane.solo.producer))
     }
 
-    pub(super) fn probe_answered(&mut self, now: Tick, at: LaneId, answer: &Answer) {
+    pub(super) fn probe_answered(
+        &mut self,
+        now: Tick,
+        at: LaneId,
+        answer: &Answer,
+    ) -> Result<(), Fault> {
         match answer {
             Answer::Ready(_) => self.send_probe(now, at),
             Answer::NotReady(true) => self.put_off(now, at),
@@ -111,7 +116,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 solo.in_turn = true;
             }
             Answer::Commit(_) | Answer::Abort(_) => self.probed(at),
+            Answer::Gone => return Err(Fault::Clerk),
         }
+        Ok(())
     }
 
     fn send_probe(&mut self, now: Tick, at: LaneId) {

@@ -5,9 +5,10 @@ use super::{
     coordinator::{Kafka, is_poison},
 };
 use crate::publish::{
-    mailbox::Mail,
+    Fault,
+    mailbox::{Answer, Mail},
     plan::{Mode, Tick},
-    publisher::Step,
+    publisher::{Shared, Step},
 };
 use std::{
     sync::{Arc, Mutex},
@@ -260,6 +261,21 @@ fn while_a_transaction_ends_what_goes_into_the_next_is_made_ready() {
         assert_eq!(world.relay().publisher.made_ready(), 0, "all were taken");
         world.check();
     }
+}
+
+#[test]
+fn with_nobody_left_to_answer_the_publisher_ends_instead_of_waiting() {
+    let mut world = scene(1);
+    world.accept(3);
+    world.until("it is under way", |relay| in_flight(relay) == 3);
+    let Shared::Open(id, _) = world.relay().publisher.shared else {
+        panic!("there is a producer");
+    };
+    let mut mail = world.mail();
+    mail.answers = vec![(id, Answer::Gone)];
+    let relay = world.relay();
+    let ended = relay.publisher.step(relay.now, mail);
+    assert!(matches!(ended, Err(Fault::Clerk)), "{ended:?}");
 }
 
 pub(super) fn in_flight(relay: &Relay) -> usize {
