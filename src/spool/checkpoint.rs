@@ -14,7 +14,7 @@
 
 use super::{
     bytes::{pad, take, take_u8, take_u32, take_u64},
-    disk::{Dir, Disk, DiskFile, is_unreadable, write_whole},
+    disk::{Dir, Disk, DiskFile, ReadDisk, is_unreadable, write_whole},
     outlet::Settled,
     record::Seq,
     segment::Name,
@@ -73,7 +73,7 @@ impl Checkpoint {
         let (found, generation, settled) = read(disk)?;
         match found {
             Found::Valid => {
-                let file = disk.open(Dir::Root, NAME)?;
+                let file = disk.open_to_write(Dir::Root, NAME)?;
                 file.write_at(&encode(generation, &settled), place_of(generation))?;
                 file.sync_data()?;
             }
@@ -84,7 +84,7 @@ impl Checkpoint {
             Found::Damaged => {}
         }
         let checkpoint = Self {
-            file: disk.open(Dir::Root, NAME)?,
+            file: disk.open_to_write(Dir::Root, NAME)?,
             generation,
             settled,
         };
@@ -100,7 +100,7 @@ impl Checkpoint {
         }
         write_file(disk, 0, &settled)?;
         *self = Self {
-            file: disk.open(Dir::Root, NAME)?,
+            file: disk.open_to_write(Dir::Root, NAME)?,
             generation: 0,
             settled,
         };
@@ -149,7 +149,7 @@ impl Checkpoint {
 
 /// What the file says: what was found, the newest valid slot's generation, and how far it says that all is settled.
 /// Changes nothing.
-pub(in crate::spool) fn read(disk: &dyn Disk) -> Result<(Found, u64, Settled), Error> {
+pub(in crate::spool) fn read(disk: &dyn ReadDisk) -> Result<(Found, u64, Settled), Error> {
     let files = disk.list(Dir::Root)?;
     let exists = files.iter().any(|name| name == NAME);
     let is_new = !files.iter().any(|file| file.parse::<Name>().is_ok());
@@ -269,7 +269,7 @@ mod tests {
         }
         // Generation 3 is in the odd slot; whatever bit of it is hit, generation 2 is what counts.
         for byte in [0, 9, 13, 17, 30, 4095] {
-            let file = disk.open(Dir::Root, NAME).unwrap();
+            let file = disk.open_to_write(Dir::Root, NAME).unwrap();
             let mut old = [0];
             file.read_at(&mut old, 4096 + byte).unwrap();
             file.write_at(&[old[0] ^ 4], 4096 + byte).unwrap();
@@ -281,7 +281,7 @@ mod tests {
             );
             file.write_at(&old, 4096 + byte).unwrap();
         }
-        let file = disk.open(Dir::Root, NAME).unwrap();
+        let file = disk.open_to_write(Dir::Root, NAME).unwrap();
         file.write_at(&[7; 2 * SLOT], 0).unwrap();
         assert_eq!(Checkpoint::open(&disk).unwrap().1, Found::Damaged);
     }

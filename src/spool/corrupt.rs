@@ -109,7 +109,10 @@ fn place_of(file: &str) -> Option<(Name, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{disk::read_all, tests::fake_disk::FakeDisk};
+    use super::super::{
+        disk::{ReadDisk, read_all},
+        tests::fake_disk::FakeDisk,
+    };
     use super::*;
 
     const NAME: Name = Name {

@@ -2,7 +2,7 @@
 //! record costs no read, and a damaged one has a number and a family.
 
 use super::{
-    disk::{Dir, DiskFile, is_unreadable},
+    disk::{Dir, ReadFile, is_unreadable},
     envelope,
     frame::{self, Decoded},
     index::{Entry, Summary},
@@ -24,7 +24,7 @@ pub struct LogCursor {
     shared: Arc<Shared>,
     passed: Seq,
     stretch: Option<(Stretch, usize)>,
-    file: Option<(Name, Box<dyn DiskFile>)>,
+    file: Option<(Name, Box<dyn ReadFile>)>,
     chunk: Vec<u8>,
     chunk_at: u64,
 }

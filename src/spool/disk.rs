@@ -41,20 +41,26 @@ pub(in crate::spool) struct Space {
     pub(in crate::spool) total: u64,
 }
 
-/// The verbs. Only [`Disk::sync_dir`] makes creations, renames and removals survive a power cut.
-pub(in crate::spool) trait Disk: Send + Sync {
+/// The verbs that change nothing.
+pub(in crate::spool) trait ReadDisk: Send + Sync {
     /// The names of the files in a directory, unsorted.
     fn list(&self, dir: Dir) -> io::Result<Vec<String>>;
+    /// An existing file, to read.
+    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn ReadFile>>;
+    /// The length of a file in bytes, without opening it.
+    fn size(&self, dir: Dir, name: &str) -> io::Result<u64>;
+}
+
+/// All verbs. Only [`Disk::sync_dir`] makes creations, renames and removals survive a power cut.
+pub(in crate::spool) trait Disk: ReadDisk {
     /// A new, empty file; an error if there is one of that name.
     fn create(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>>;
     /// An existing file, to read and write.
-    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    fn open_to_write(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>>;
     /// Gives a file another name, replacing what has it.
     fn rename(&self, dir: Dir, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, dir: Dir, name: &str) -> io::Result<()>;
-    /// The length of a file in bytes, without opening it.
-    fn size(&self, dir: Dir, name: &str) -> io::Result<u64>;
     /// Makes what was done to the names in a directory durable.
     fn sync_dir(&self, dir: Dir) -> io::Result<()>;
     /// Space on the filesystem.
@@ -69,16 +75,20 @@ pub(in crate::spool) trait Disk: Send + Sync {
     }
 }
 
-/// An open file, read and written at given places.
-pub(in crate::spool) trait DiskFile: Send + Sync {
+/// An open file, read at given places.
+pub(in crate::spool) trait ReadFile: Send + Sync {
     /// Reads some bytes; fewer than asked for only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// The length in bytes.
+    fn len(&self) -> io::Result<u64>;
+}
+
+/// One that is written to as well.
+pub(in crate::spool) trait DiskFile: ReadFile {
     /// Writes all bytes.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Makes content and length durable.
     fn sync_data(&self) -> io::Result<()>;
-    /// The length in bytes.
-    fn len(&self) -> io::Result<u64>;
 }
 
 /// Whether a place on the disk can't be read, as opposed to a fault of ours or of the system's.
@@ -88,7 +98,7 @@ pub(in crate::spool) fn is_unreadable(error: &io::Error) -> bool {
 
 /// Reads a whole file of at most `max` bytes.
 pub(in crate::spool) fn read_all(
-    disk: &dyn Disk,
+    disk: &dyn ReadDisk,
     dir: Dir,
     name: &str,
     max: u64,
@@ -184,7 +194,7 @@ impl RealDisk {
     }
 }
 
-impl Disk for RealDisk {
+impl ReadDisk for RealDisk {
     fn list(&self, dir: Dir) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(self.directory(dir))? {
@@ -198,6 +208,16 @@ impl Disk for RealDisk {
         Ok(names)
     }
 
+    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn ReadFile>> {
+        Ok(Box::new(File::open(self.path(dir, name))?))
+    }
+
+    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
+        Ok(fs::metadata(self.path(dir, name))?.len())
+    }
+}
+
+impl Disk for RealDisk {
     fn create(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new()
             .read(true)
@@ -209,7 +229,7 @@ impl Disk for RealDisk {
         Ok(Box::new(file))
     }
 
-    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
+    fn open_to_write(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -223,10 +243,6 @@ impl Disk for RealDisk {
 
     fn remove(&self, dir: Dir, name: &str) -> io::Result<()> {
         fs::remove_file(self.path(dir, name))
-    }
-
-    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
-        Ok(fs::metadata(self.path(dir, name))?.len())
     }
 
     fn sync_dir(&self, dir: Dir) -> io::Result<()> {
@@ -243,7 +259,7 @@ impl Disk for RealDisk {
     }
 }
 
-impl DiskFile for File {
+impl ReadFile for File {
     fn read_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<usize> {
         let wanted = buffer.len();
         while !buffer.is_empty() {
@@ -260,16 +276,18 @@ impl DiskFile for File {
         Ok(wanted - buffer.len())
     }
 
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+}
+
+impl DiskFile for File {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_all_at(bytes, offset)
     }
 
     fn sync_data(&self) -> io::Result<()> {
         Self::sync_data(self)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.metadata()?.len())
     }
 }
 

@@ -6,7 +6,7 @@
 //! family up to which record it has what this spool has, published or not.
 
 use super::{
-    disk::{Dir, Disk, read_all, write_whole},
+    disk::{Dir, Disk, ReadDisk, read_all, write_whole},
     outlet::Settled,
     record::Seq,
     removal::no_room,
@@ -98,7 +98,7 @@ fn names_all(list: &[Run], runs: &[Run]) -> bool {
     runs.iter().all(named)
 }
 
-fn read(disk: &dyn Disk) -> io::Result<Vec<Run>> {
+fn read(disk: &dyn ReadDisk) -> io::Result<Vec<Run>> {
     let most = (2 * RUNS_MAX * LINE_MAX) as u64;
     let bytes = match read_all(disk, Dir::Root, NAME, most) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -131,7 +131,7 @@ pub(in crate::spool) struct StoodDown {
 }
 
 /// For whom this spool has stood down, if it has.
-pub(in crate::spool) fn stood_down(disk: &dyn Disk) -> io::Result<Option<StoodDown>> {
+pub(in crate::spool) fn stood_down(disk: &dyn ReadDisk) -> io::Result<Option<StoodDown>> {
     let bytes = match read_all(disk, Dir::Root, STOOD_DOWN, 4096) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,

@@ -3,7 +3,7 @@
 
 use super::{
     bytes::{pad, written},
-    disk::{Dir, Disk, DiskFile, is_unreadable, read_all},
+    disk::{Dir, ReadDisk, ReadFile, is_unreadable, read_all},
     index::{self, Entry, Summary},
     lost,
     scan::{self, Scanned},
@@ -20,7 +20,7 @@ const BLOCK: usize = 4096;
 const FILL: u8 = 0xff;
 
 /// Names of segments, oldest first.
-pub(in crate::spool) fn segment_names(disk: &dyn Disk) -> io::Result<Vec<Name>> {
+pub(in crate::spool) fn segment_names(disk: &dyn ReadDisk) -> io::Result<Vec<Name>> {
     let mut names: Vec<Name> = disk
         .list(Dir::Root)?
         .iter()
@@ -31,7 +31,7 @@ pub(in crate::spool) fn segment_names(disk: &dyn Disk) -> io::Result<Vec<Name>> 
 }
 
 /// What a segment holds, by reading through it.
-pub(in crate::spool) fn scanned(disk: &dyn Disk, name: Name) -> io::Result<Scanned> {
+pub(in crate::spool) fn scanned(disk: &dyn ReadDisk, name: Name) -> io::Result<Scanned> {
     let file = disk.open(Dir::Root, &name.to_string())?;
     let (bytes, unreadable) = read_written(&*file)?;
     Ok(Scanned {
@@ -42,7 +42,7 @@ pub(in crate::spool) fn scanned(disk: &dyn Disk, name: Name) -> io::Result<Scann
 
 /// The entries of a closed segment, from its index, or by reading through it if there is no usable one: then one for each record
 /// that should be there and isn't, too.
-pub(in crate::spool) fn entries(disk: &dyn Disk, summary: &Summary) -> io::Result<Vec<Entry>> {
+pub(in crate::spool) fn entries(disk: &dyn ReadDisk, summary: &Summary) -> io::Result<Vec<Entry>> {
     let name = summary.name;
     match read_all(disk, Dir::Root, &name.index(), index::FILE_MAX) {
         Ok(bytes) => {
@@ -85,7 +85,7 @@ pub(in crate::spool) fn entries(disk: &dyn Disk, summary: &Summary) -> io::Resul
 /// # Errors
 /// As far as no byte of the file can be read, it is the disk that fails, not a place on it.
 pub(in crate::spool) fn read_written(
-    file: &dyn DiskFile,
+    file: &dyn ReadFile,
 ) -> io::Result<(Vec<u8>, Vec<Range<u64>>)> {
     let len = file.len()?;
     let (mut bytes, mut unreadable, mut offset) = (Vec::new(), Vec::new(), 0);
@@ -114,7 +114,7 @@ pub(in crate::spool) fn read_written(
 }
 
 /// These bytes of a file, as far as they can be read; the others are all ones.
-pub(in crate::spool) fn read_range(file: &dyn DiskFile, range: &Range<u64>) -> io::Result<Vec<u8>> {
+pub(in crate::spool) fn read_range(file: &dyn ReadFile, range: &Range<u64>) -> io::Result<Vec<u8>> {
     let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
     let mut bytes = vec![0; len];
     let read = read_around(file, &mut bytes, range.start, &mut Vec::new())?;
@@ -122,9 +122,9 @@ pub(in crate::spool) fn read_range(file: &dyn DiskFile, range: &Range<u64>) -> i
     Ok(bytes)
 }
 
-/// Reads like [`DiskFile::read_at`], but goes round what can't be read, block by block.
+/// Reads like [`ReadFile::read_at`], but goes round what can't be read, block by block.
 fn read_around(
-    file: &dyn DiskFile,
+    file: &dyn ReadFile,
     buffer: &mut [u8],
     offset: u64,
     unreadable: &mut Vec<Range<u64>>,
@@ -165,7 +165,7 @@ fn read_around(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::fake_disk::FakeDisk;
+    use super::super::{disk::Disk, tests::fake_disk::FakeDisk};
     use super::*;
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::{
     append::{AfterSync, Append, Appender},
-    disk::{Dir, Disk},
+    disk::{Dir, ReadDisk},
     housekeeper,
     log_outlet::LogOutlet,
     metrics::Metrics,

@@ -3,7 +3,7 @@
 //! Nothing here changes a file but [`Shelf::remove`], which syncs: a record is removed only after whoever has it now said so.
 
 use super::super::{
-    disk::{Dir, Disk, read_all},
+    disk::{Dir, ReadDisk, read_all},
     opened::StatusSource,
     quarantine::{self, Quarantined},
     record::{CeId, Envelope, Record, Seq},

@@ -1,6 +1,6 @@
 //! A disk that can only be looked at: what reads a spool from outside can't change it, whatever it calls.
 
-use super::super::disk::{Dir, Disk, DiskFile, Space};
+use super::super::disk::{Dir, ReadDisk, ReadFile};
 use std::{
     fs::{self, File},
     io,
@@ -21,14 +21,7 @@ impl ReadOnly {
     }
 }
 
-fn refused<T>() -> io::Result<T> {
-    Err(io::Error::new(
-        io::ErrorKind::PermissionDenied,
-        "a spool that is only looked at is not changed",
-    ))
-}
-
-impl Disk for ReadOnly {
+impl ReadDisk for ReadOnly {
     /// A copied spool may come without its empty directories.
     fn list(&self, dir: Dir) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(self.directory(dir)) {
@@ -49,31 +42,11 @@ impl Disk for ReadOnly {
         Ok(names)
     }
 
-    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
+    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn ReadFile>> {
         Ok(Box::new(File::open(self.directory(dir).join(name))?))
-    }
-
-    fn create(&self, _: Dir, _: &str) -> io::Result<Box<dyn DiskFile>> {
-        refused()
-    }
-
-    fn rename(&self, _: Dir, _: &str, _: &str) -> io::Result<()> {
-        refused()
-    }
-
-    fn remove(&self, _: Dir, _: &str) -> io::Result<()> {
-        refused()
     }
 
     fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
         Ok(fs::metadata(self.directory(dir).join(name))?.len())
-    }
-
-    fn sync_dir(&self, _: Dir) -> io::Result<()> {
-        refused()
-    }
-
-    fn space(&self) -> io::Result<Space> {
-        refused()
     }
 }

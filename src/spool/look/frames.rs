@@ -1,7 +1,7 @@
 //! Reading the frames of one segment, in order, in large pieces.
 
 use super::super::{
-    disk::{Dir, Disk, DiskFile},
+    disk::{Dir, ReadDisk, ReadFile},
     envelope,
     frame::{self, Decoded},
     index::Entry,
@@ -17,7 +17,7 @@ const CHUNK: usize = 1 << 20;
 /// An open segment.
 pub(super) struct Frames {
     name: Name,
-    file: Box<dyn DiskFile>,
+    file: Box<dyn ReadFile>,
     chunk: Vec<u8>,
     at: u64,
 }

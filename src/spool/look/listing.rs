@@ -2,7 +2,7 @@
 
 use super::super::{
     checkpoint::Found,
-    disk::{Dir, Disk},
+    disk::{Dir, ReadDisk},
     index::Entry,
     outlet::Settled,
 };

@@ -276,7 +276,8 @@ fn judged(
             Piece::Scanned(scanned) if scanned.block == Block::Unused => continue,
             Piece::Scanned(scanned) => scanned_through(scanned, verdict),
         };
-        let len = super::disk::Disk::open(disk, Dir::Root, &name.to_string()).and_then(|f| f.len());
+        let len =
+            super::disk::ReadDisk::open(disk, Dir::Root, &name.to_string()).and_then(|f| f.len());
         segment.file_len = len.unwrap_or(segment.summary.end);
         segments.push(segment);
     }

@@ -6,7 +6,7 @@ use crate::{
     clock::Millis,
     spool::{
         corrupt::CorruptStore,
-        disk::Disk,
+        disk::{Disk, ReadDisk},
         index::Entry,
         load,
         record::Seq,
@@ -16,7 +16,7 @@ use crate::{
 use std::{io, sync::Arc};
 
 impl Recovered {
-    pub(super) fn count_pending(&mut self, disk: &dyn Disk) -> io::Result<()> {
+    pub(super) fn count_pending(&mut self, disk: &dyn ReadDisk) -> io::Result<()> {
         let mut held = Vec::new();
         while let Err(Missing(summary)) = self.view.recount(&held) {
             held.push((summary.name, Arc::new(load::entries(disk, &summary)?)));
@@ -70,7 +70,7 @@ impl Recovered {
     }
 
     /// When the last record was accepted, if that lies ahead of now; else any time that doesn't.
-    fn last_time(&self, disk: &dyn Disk, now: Millis) -> io::Result<Millis> {
+    fn last_time(&self, disk: &dyn ReadDisk, now: Millis) -> io::Result<Millis> {
         match self.view.last_with_records() {
             Some(last) if last.summary.newest > now => {
                 let entries = entries(disk, &last)?;
@@ -108,7 +108,7 @@ fn newest(segments: &[Closed], records: u64) -> &[Closed] {
     segments.get(skipped..).unwrap_or_default()
 }
 
-fn entries(disk: &dyn Disk, closed: &Closed) -> io::Result<Arc<Vec<Entry>>> {
+fn entries(disk: &dyn ReadDisk, closed: &Closed) -> io::Result<Arc<Vec<Entry>>> {
     match &closed.entries {
         Some(entries) => Ok(Arc::clone(entries)),
         None => load::entries(disk, &closed.summary).map(Arc::new),

@@ -3,7 +3,7 @@
 
 use super::{Error, doing};
 use crate::spool::{
-    disk::{Dir, Disk, DiskFile, is_unreadable},
+    disk::{Dir, Disk, ReadDisk, ReadFile, is_unreadable},
     index::{self, Summary, Unusable},
     load,
     scan::{Scanned, judge::Part},
@@ -58,7 +58,7 @@ pub(super) fn remove_leftovers(disk: &dyn Disk) -> io::Result<()> {
 }
 
 /// What one segment holds. Changes nothing.
-pub(in crate::spool) fn find_out(disk: &dyn Disk, name: Name) -> Result<Piece, Error> {
+pub(in crate::spool) fn find_out(disk: &dyn ReadDisk, name: Name) -> Result<Piece, Error> {
     let summary = match read_summary(disk, name) {
         Err(e) if is_unreadable(&e) => {
             tracing::warn!("{}: {e}: reading through the segment", name.index());
@@ -89,7 +89,7 @@ pub(in crate::spool) fn find_out(disk: &dyn Disk, name: Name) -> Result<Piece, E
 }
 
 /// The summary of an index that is there in full; its entries are checked when they are needed.
-fn read_summary(disk: &dyn Disk, name: Name) -> io::Result<Result<Summary, Unusable>> {
+fn read_summary(disk: &dyn ReadDisk, name: Name) -> io::Result<Result<Summary, Unusable>> {
     let file = match disk.open(Dir::Root, &name.index()) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Err(Unusable::Damaged)),
         other => other?,
@@ -109,7 +109,7 @@ fn read_summary(disk: &dyn Disk, name: Name) -> io::Result<Result<Summary, Unusa
     Ok(Err(Unusable::Damaged))
 }
 
-fn read_start(file: &dyn DiskFile, size: usize) -> io::Result<Vec<u8>> {
+fn read_start(file: &dyn ReadFile, size: usize) -> io::Result<Vec<u8>> {
     let len = usize::try_from(file.len()?).unwrap_or(usize::MAX).min(size);
     let mut bytes = vec![0; len];
     let read = file.read_at(&mut bytes, 0)?;

@@ -34,7 +34,7 @@ impl Recovered {
         };
         let name = scanned.name;
         let file = disk
-            .open(Dir::Root, &name.to_string())
+            .open_to_write(Dir::Root, &name.to_string())
             .map_err(doing(format!("opening {name}")))?;
         let safe = self.set_aside(disk, corrupt, &scanned, &*file, &verdict);
         // What its header says of the numbers before it may be said nowhere else; and damage that couldn't be copied is still here.

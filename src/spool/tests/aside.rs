@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        disk::{Dir, Disk},
+        disk::{Dir, Disk, ReadDisk},
         outlet::{Outlet, Reason},
         record::Seq,
     },

@@ -3,7 +3,7 @@
 use super::{
     super::{
         append::How,
-        disk::{Dir, Disk},
+        disk::{Dir, Disk, ReadDisk},
         outlet::Outlet,
         record::Seq,
         segment::Name,

@@ -4,7 +4,7 @@
 use super::{
     super::{
         append::How,
-        disk::{Dir, Disk, DiskFile, Space},
+        disk::{Dir, Disk, DiskFile, ReadDisk, ReadFile, Space},
         outlet::{Cursor, Next, Outlet},
         record::Seq,
         removal,
@@ -128,14 +128,11 @@ struct Hasty {
     shared: OnceLock<Weak<Shared>>,
 }
 
-impl Disk for Hasty {
+impl ReadDisk for Hasty {
     fn list(&self, dir: Dir) -> io::Result<Vec<String>> {
         self.disk.list(dir)
     }
-    fn create(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.disk.create(dir, name)
-    }
-    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
+    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn ReadFile>> {
         if name.ends_with(".index")
             && let Some(shared) = self.shared.get().and_then(Weak::upgrade)
         {
@@ -143,14 +140,23 @@ impl Disk for Hasty {
         }
         self.disk.open(dir, name)
     }
+    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
+        self.disk.size(dir, name)
+    }
+}
+
+impl Disk for Hasty {
+    fn create(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.create(dir, name)
+    }
+    fn open_to_write(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.open_to_write(dir, name)
+    }
     fn rename(&self, dir: Dir, from: &str, to: &str) -> io::Result<()> {
         self.disk.rename(dir, from, to)
     }
     fn remove(&self, dir: Dir, name: &str) -> io::Result<()> {
         self.disk.remove(dir, name)
-    }
-    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
-        self.disk.size(dir, name)
     }
     fn sync_dir(&self, dir: Dir) -> io::Result<()> {
         self.disk.sync_dir(dir)

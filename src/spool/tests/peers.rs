@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        disk::{Dir, Disk},
+        disk::{Dir, Disk, ReadDisk},
         outlet::{Cursor, Next, Outlet},
         record::Seq,
     },

@@ -3,7 +3,7 @@
 use super::{
     super::{
         append::AppendError,
-        disk::{Dir, Disk, DiskFile, Space},
+        disk::{Dir, Disk, DiskFile, ReadDisk, ReadFile, Space},
         load,
         outlet::Outlet,
         prepare,
@@ -225,15 +225,24 @@ struct Stuck {
     go_on: Mutex<Receiver<()>>,
 }
 
-impl Disk for Stuck {
+impl ReadDisk for Stuck {
     fn list(&self, dir: Dir) -> io::Result<Vec<String>> {
         self.disk.list(dir)
     }
+    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn ReadFile>> {
+        self.disk.open(dir, name)
+    }
+    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
+        self.disk.size(dir, name)
+    }
+}
+
+impl Disk for Stuck {
     fn create(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
         self.disk.create(dir, name)
     }
-    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.disk.open(dir, name)
+    fn open_to_write(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.open_to_write(dir, name)
     }
     fn rename(&self, dir: Dir, from: &str, to: &str) -> io::Result<()> {
         if to.ends_with(self.kind) && self.armed.swap(false, Ordering::SeqCst) {
@@ -244,9 +253,6 @@ impl Disk for Stuck {
     }
     fn remove(&self, dir: Dir, name: &str) -> io::Result<()> {
         self.disk.remove(dir, name)
-    }
-    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
-        self.disk.size(dir, name)
     }
     fn sync_dir(&self, dir: Dir) -> io::Result<()> {
         self.disk.sync_dir(dir)

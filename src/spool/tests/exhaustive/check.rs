@@ -11,7 +11,7 @@ use crate::{
     clock::Millis,
     spool::{
         corrupt::CorruptStore,
-        disk::{Dir, Disk},
+        disk::{Dir, ReadDisk},
         envelope,
         frame::{self, Decoded},
         index::Entry,

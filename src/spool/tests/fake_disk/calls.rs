@@ -1,14 +1,14 @@
 //! The calls themselves: what each does to the state, and what it leaves when it fails.
 
 use super::{EIO, FakeDisk, FakeFile, Verb, Why, content::Content};
-use crate::spool::disk::{Dir, Disk, DiskFile, Space};
+use crate::spool::disk::{Dir, Disk, DiskFile, ReadDisk, ReadFile, Space};
 use std::io;
 
 fn not_found() -> io::Error {
     io::ErrorKind::NotFound.into()
 }
 
-impl Disk for FakeDisk {
+impl ReadDisk for FakeDisk {
     fn list(&self, dir: Dir) -> io::Result<Vec<String>> {
         self.ask(Verb::List, |s| {
             let live = s.names.live().iter().filter(|(d, _, _)| *d == dir);
@@ -16,6 +16,22 @@ impl Disk for FakeDisk {
         })
     }
 
+    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn ReadFile>> {
+        let id = self.ask(Verb::Open, |s| {
+            s.names.find(dir, name).ok_or_else(not_found)
+        })?;
+        Ok(self.file(id))
+    }
+
+    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
+        self.ask(Verb::Size, |s| {
+            let id = s.names.find(dir, name).ok_or_else(not_found)?;
+            Ok(s.contents[&id].live().len() as u64)
+        })
+    }
+}
+
+impl Disk for FakeDisk {
     fn create(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let id = self.ask(Verb::Create, |s| {
             if s.names.find(dir, name).is_some() {
@@ -29,7 +45,7 @@ impl Disk for FakeDisk {
         Ok(self.file(id))
     }
 
-    fn open(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
+    fn open_to_write(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let id = self.ask(Verb::Open, |s| {
             s.names.find(dir, name).ok_or_else(not_found)
         })?;
@@ -49,13 +65,6 @@ impl Disk for FakeDisk {
             s.names.find(dir, name).ok_or_else(not_found)?;
             s.names.unlink(dir, name);
             Ok(())
-        })
-    }
-
-    fn size(&self, dir: Dir, name: &str) -> io::Result<u64> {
-        self.ask(Verb::Size, |s| {
-            let id = s.names.find(dir, name).ok_or_else(not_found)?;
-            Ok(s.contents[&id].live().len() as u64)
         })
     }
 
@@ -97,7 +106,7 @@ impl Disk for FakeDisk {
     }
 }
 
-impl DiskFile for FakeFile {
+impl ReadFile for FakeFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.disk.ask(Verb::Read, |s| {
             let content = &s.contents[&self.id];
@@ -112,6 +121,13 @@ impl DiskFile for FakeFile {
         })
     }
 
+    fn len(&self) -> io::Result<u64> {
+        self.disk
+            .ask(Verb::Len, |s| Ok(s.contents[&self.id].live().len() as u64))
+    }
+}
+
+impl DiskFile for FakeFile {
     /// One that fails has written some of it; one that the power fails in is under way.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).unwrap();
@@ -144,10 +160,5 @@ impl DiskFile for FakeFile {
                 }
             },
         )
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        self.disk
-            .ask(Verb::Len, |s| Ok(s.contents[&self.id].live().len() as u64))
     }
 }
