@@ -4,7 +4,7 @@ use super::{
     Fault, Left,
     broker::Broker,
     lane::Lane,
-    mailbox::Mail,
+    mailbox::{Mail, Ticket},
     plan::Tick,
     publisher::{Publisher, Render, Shared},
 };
@@ -37,8 +37,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             return self.closed_by(now);
         }
         for report in mail.reports {
-            if self.is_shared(report.producer) && report.result.is_ok() {
-                self.acked(report.ticket);
+            if let Ticket::Record(of) = report.ticket
+                && self.is_shared(report.producer)
+                && report.result.is_ok()
+            {
+                self.acked(of.family, of.seq);
             }
         }
         if let Shared::Closing { id, until } = self.shared

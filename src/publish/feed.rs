@@ -5,7 +5,7 @@ use super::{
     broker::{Broker, Enqueued, Producer},
     lane::Lane,
     lanes::LaneId,
-    mailbox::Ticket,
+    mailbox::{RecordTicket, Ticket},
     message::Message,
     place::{Entry, Place},
     plan::{Tick, Way},
@@ -293,10 +293,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     pub(super) fn ticket(&self, record: &Record) -> Ticket {
-        Ticket {
+        Ticket::Record(RecordTicket {
             family: record.envelope.family,
             seq: record.seq,
             transaction: self.transaction(),
-        }
+        })
     }
 }

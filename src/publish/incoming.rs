@@ -9,7 +9,10 @@ use super::{
     plan::Tick,
     publisher::{CLOSING_MAX, Publisher, Render, Shared},
 };
-use crate::spool::Outlet;
+use crate::{
+    callback::names::Family,
+    spool::{Outlet, Seq},
+};
 
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn take_mail(&mut self, now: Tick, mail: Mail) -> Result<(), Fault> {
@@ -63,29 +66,33 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         if self.exact.is_some() {
             return self.take_exact_report(now, report);
         }
+        // In at-least-once nothing else is sent.
+        let Ticket::Record(of) = report.ticket else {
+            return Ok(());
+        };
         if self.is_shared(report.producer) {
             match report.result {
                 Ok(()) => {
-                    self.acked(report.ticket);
+                    self.acked(of.family, of.seq);
                     if matches!(self.shared, Shared::Open(..)) {
                         self.backoff.reset();
                     }
                 }
                 Err(code) => {
-                    self.blame(self.lanes.of(report.ticket.family), code);
+                    self.blame(self.lanes.of(of.family), code);
                     self.end_shared(now);
                 }
             }
             return Ok(());
         }
-        let at = self.lanes.of(report.ticket.family);
+        let at = self.lanes.of(of.family);
         let solo = &mut self.lanes[at].solo;
-        let theirs = solo.take(report.producer, report.ticket.seq);
+        let theirs = solo.take(report.producer, of.seq);
         match (theirs, report.result) {
             // Of a producer that has ended: its records are due again already.
             (None, _) => Ok(()),
             (Some(_), Ok(())) => {
-                self.acked(report.ticket);
+                self.acked(of.family, of.seq);
                 self.alone_settled(at);
                 Ok(())
             }
@@ -142,17 +149,17 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// An ack: the only way to be published.
-    pub(super) fn acked(&mut self, ticket: Ticket) {
-        let at = self.lanes.of(ticket.family);
+    pub(super) fn acked(&mut self, family: Family, seq: Seq) {
+        let at = self.lanes.of(family);
         let now = self.parts.clock.now();
         self.reached();
         let lane = &mut self.lanes[at];
-        let accepted_at = lane.window.settle(ticket.family, ticket.seq);
+        let accepted_at = lane.window.settle(family, seq);
         lane.worked();
         let topic = lane.topic.as_deref().unwrap_or_default();
         self.parts.metrics.published(topic, now.since(accepted_at));
-        self.traced.published(ticket.seq, topic, now);
-        self.parts.outlet.acked(ticket.seq);
+        self.traced.published(seq, topic, now);
+        self.parts.outlet.acked(seq);
     }
 
     /// Notes an error for the lane; what it means for its course is decided when the shared producer has ended.

@@ -24,23 +24,56 @@ const GATHER: Duration = Duration::from_millis(2);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProducerId(pub u64);
 
-/// Which record a report is about.
+/// What a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ticket {
-    /// The record's family, which says the lane.
-    pub family: Family,
-    /// Its number; 0 for the checkpoint of a transaction.
-    pub seq: Seq,
-    /// The transaction that it is in; 0 if it is in none.
-    pub transaction: u64,
+pub enum Ticket {
+    /// A record.
+    Record(RecordTicket),
+    /// The checkpoint of the transaction with this number.
+    Checkpoint(u64),
+    /// A record that only tries its topic, and is thrown away.
+    Probe,
+    /// A message of an earlier transaction, sent again: nobody waits for its report.
+    Again,
 }
 
-/// What became of a record that was enqueued.
+/// Which record a report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordTicket {
+    /// The record's family, which says the lane.
+    pub family: Family,
+    /// Its number.
+    pub seq: Seq,
+    /// The number of the transaction that it is in, with exactly-once.
+    pub transaction: Option<u64>,
+}
+
+#[cfg(test)]
+impl Ticket {
+    /// Of a record outside of a transaction.
+    pub(crate) const fn record(family: Family, seq: Seq) -> Self {
+        Self::Record(RecordTicket {
+            family,
+            seq,
+            transaction: None,
+        })
+    }
+
+    /// The record's number.
+    pub(crate) fn seq(&self) -> Seq {
+        match self {
+            Self::Record(of) => of.seq,
+            other => panic!("not of a record: {other:?}"),
+        }
+    }
+}
+
+/// What became of something that was enqueued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
     /// Who had it.
     pub producer: ProducerId,
-    /// Which record.
+    /// What.
     pub ticket: Ticket,
     /// Acked by all in-sync replicas, or why not.
     pub result: Result<(), Code>,
@@ -300,11 +333,7 @@ mod tests {
     fn ack(seq: u64) -> Report {
         Report {
             producer: ProducerId(1),
-            ticket: Ticket {
-                family: Family::Recording,
-                seq: Seq(seq),
-                transaction: 0,
-            },
+            ticket: Ticket::record(Family::Recording, Seq(seq)),
             result: Ok(()),
         }
     }

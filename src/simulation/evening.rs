@@ -106,7 +106,7 @@ impl Day {
         let mut digest = DefaultHasher::new();
         let items = || kafka.log().values().flatten();
         for Item { ticket, message } in items() {
-            (ticket.seq, &message.payload).hash(&mut digest);
+            (ticket.seq(), &message.payload).hash(&mut digest);
         }
         Tally {
             days: 1,

@@ -16,9 +16,9 @@ pub(super) fn check(callbacks: &[Callback], kafka: &Kafka, quarantine: &[String]
                 .get(id)
                 .unwrap_or_else(|| panic!("{id} was never sent"));
             nothing_is_invented(callback, place, item);
-            let other = seqs.insert(item.ticket.seq, id);
+            let other = seqs.insert(item.ticket.seq(), id);
             let same = other.is_none_or(|other| other == id);
-            assert!(same, "two callbacks have the number {}", item.ticket.seq);
+            assert!(same, "two callbacks have the number {}", item.ticket.seq());
             published.insert(id);
         }
         in_order(place, log, &sent);
@@ -67,7 +67,7 @@ fn nothing_is_invented(callback: &Callback, place: &Place, item: &Item) {
 fn in_order(place: &Place, log: &[Item], sent: &BTreeMap<&str, &Callback>) {
     let mut seen = BTreeSet::new();
     let firsts: Vec<&Item> = log.iter().filter(|item| seen.insert(ce_id(item))).collect();
-    let seqs: Vec<u64> = firsts.iter().map(|item| item.ticket.seq.0).collect();
+    let seqs: Vec<u64> = firsts.iter().map(|item| item.ticket.seq().0).collect();
     assert!(seqs.is_sorted(), "{place:?}: {seqs:?}");
     let firsts: Vec<&Callback> = firsts.iter().map(|item| sent[ce_id(item)]).collect();
     let mut latest = 0;

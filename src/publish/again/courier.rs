@@ -4,7 +4,7 @@ use super::{Fault, PATIENCE};
 use crate::publish::{
     broker::{Broker, Enqueued, Producer},
     classify::Code,
-    mailbox::{ProducerId, Report, Reports, Ticket},
+    mailbox::{ProducerId, RecordTicket, Report, Reports, Ticket},
     message::Message,
     trouble::Trouble,
 };
@@ -88,17 +88,16 @@ impl<B: Broker> Courier<B> {
     pub(super) fn send(
         &mut self,
         message: &Message,
-        ticket: Ticket,
-        arrived: &mut dyn FnMut(Ticket, &str) -> bool,
+        of: RecordTicket,
+        arrived: &mut dyn FnMut(RecordTicket, &str) -> bool,
     ) -> Result<(), Fault> {
         self.wait(self.window.saturating_sub(1), arrived)?;
         let since = Instant::now();
         loop {
-            let enqueued = self.open()?.enqueue(message, ticket);
+            let enqueued = self.open()?.enqueue(message, Ticket::Record(of));
             match enqueued {
                 Enqueued::Taken => {
-                    self.under_way
-                        .insert(ticket.seq.0, Arc::clone(&message.topic));
+                    self.under_way.insert(of.seq.0, Arc::clone(&message.topic));
                     return Ok(());
                 }
                 Enqueued::Full if since.elapsed() < self.patience => {
@@ -107,7 +106,7 @@ impl<B: Broker> Courier<B> {
                 }
                 Enqueued::Full => return Err(self.no_answer()),
                 Enqueued::Refused(code) => {
-                    return Err(self.refused(ticket.seq.0, &message.topic, code));
+                    return Err(self.refused(of.seq.0, &message.topic, code));
                 }
             }
         }
@@ -117,7 +116,7 @@ impl<B: Broker> Courier<B> {
     pub(super) fn wait(
         &mut self,
         left: usize,
-        arrived: &mut dyn FnMut(Ticket, &str) -> bool,
+        arrived: &mut dyn FnMut(RecordTicket, &str) -> bool,
     ) -> Result<(), Fault> {
         let mut heard = Instant::now();
         loop {
@@ -126,14 +125,15 @@ impl<B: Broker> Courier<B> {
                 heard = Instant::now();
             }
             for Report { ticket, result, .. } in reports {
-                let Some(topic) = self.under_way.get(&ticket.seq.0).cloned() else {
+                let Ticket::Record(of) = ticket else { continue };
+                let Some(topic) = self.under_way.get(&of.seq.0).cloned() else {
                     continue;
                 };
                 if let Err(code) = result {
-                    return Err(self.refused(ticket.seq.0, &topic, code));
+                    return Err(self.refused(of.seq.0, &topic, code));
                 }
-                self.under_way.remove(&ticket.seq.0);
-                if !arrived(ticket, &topic) {
+                self.under_way.remove(&of.seq.0);
+                if !arrived(of, &topic) {
                     return Err(Fault::BrokenOff {
                         rest: String::new(),
                     });

@@ -6,7 +6,7 @@
 use super::{Fault, Tell, WINDOW, With, courier::Courier, kafka, mark};
 use crate::{
     callback::names::Family,
-    publish::{broker::Broker, mailbox::Ticket, message::REPLAYED},
+    publish::{broker::Broker, mailbox::RecordTicket, message::REPLAYED},
     spool::{
         Record, Selection,
         look::{Look, Outcome, Seen},
@@ -161,10 +161,10 @@ impl<B: Broker> Round<'_, B> {
             return Ok(());
         };
         mark(&mut message, REPLAYED, self.with.clock);
-        let ticket = Ticket {
+        let ticket = RecordTicket {
             family,
             seq: record.seq,
-            transaction: 0,
+            transaction: None,
         };
         let mut arrived = arrival(&mut self.done, &mut self.acked, self.all, self.with, tell);
         self.courier.send(&message, ticket, &mut arrived)?;
@@ -196,7 +196,7 @@ fn arrival<'a>(
     all: u64,
     with: With<'a>,
     tell: Tell<'a>,
-) -> impl FnMut(Ticket, &str) -> bool + 'a {
+) -> impl FnMut(RecordTicket, &str) -> bool + 'a {
     move |_, topic| {
         *done.by_topic.entry(topic.to_owned()).or_default() += 1;
         *acked += 1;

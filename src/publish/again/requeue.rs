@@ -6,7 +6,7 @@ use super::{Fault, Tell, With, courier::Courier, kafka, mark};
 use crate::publish::{
     broker::Broker,
     classify::Class,
-    mailbox::Ticket,
+    mailbox::RecordTicket,
     message::{Message, REQUEUED},
 };
 use crate::spool::{
@@ -103,10 +103,10 @@ fn one<B: Broker>(
         Err(why) => return Ok(Err(why)),
     };
     mark(&mut message, REQUEUED, with.clock);
-    let ticket = Ticket {
+    let ticket = RecordTicket {
         family: record.envelope.family,
         seq: record.seq,
-        transaction: 0,
+        transaction: None,
     };
     let sent = courier
         .send(&message, ticket, &mut |_, _| true)

@@ -10,7 +10,7 @@ use crate::{
         access::Access,
         broker::{Broker, Enqueued, OpenError, Producer},
         classify::Code,
-        mailbox::{ProducerId, Report, Reports, Ticket},
+        mailbox::{ProducerId, RecordTicket, Report, Reports, Ticket},
         message::{Message, Rendering},
     },
     spool::{
@@ -68,8 +68,8 @@ impl Producer for FakeProducer {
         fake.sent
             .lock()
             .unwrap()
-            .push((ticket.seq.0, message.clone()));
-        if let Some(result) = (fake.fate)(ticket.seq.0) {
+            .push((ticket.seq().0, message.clone()));
+        if let Some(result) = (fake.fate)(ticket.seq().0) {
             reports.report(Report {
                 producer: *producer,
                 ticket,
@@ -200,10 +200,10 @@ fn a_courier_keeps_its_window_and_gives_up_when_nobody_answers() {
         payload: b"{}".to_vec(),
     };
     let mut send = |seq| {
-        let ticket = Ticket {
+        let ticket = RecordTicket {
             family: Family::Recording,
             seq: Seq(seq),
-            transaction: 0,
+            transaction: None,
         };
         courier.send(&message, ticket, &mut |_, _| true)
     };

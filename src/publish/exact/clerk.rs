@@ -10,14 +10,10 @@ use super::{
     repair::{Eye, OPEN_AT_MOST, Unseen, moved},
     transaction::Outcome,
 };
-use crate::{
-    callback::names::Family,
-    publish::{
-        broker::Ask,
-        kafka::noted,
-        mailbox::{Answer, ProducerId, Reports, Ticket},
-    },
-    spool::Seq,
+use crate::publish::{
+    broker::Ask,
+    kafka::noted,
+    mailbox::{Answer, ProducerId, Reports, Ticket},
 };
 use rdkafka::{
     Message as _,
@@ -43,12 +39,6 @@ const INIT: Duration = Duration::from_secs(10);
 const SENT: Duration = Duration::from_secs(10);
 /// After an abort, for its markers.
 const CLOSED_AT_MOST: Duration = Duration::from_secs(5);
-/// In tickets: what is sent again, of which nobody waits for a report.
-const AGAIN: Ticket = Ticket {
-    family: Family::Unknown,
-    seq: Seq(0),
-    transaction: u64::MAX,
-};
 
 /// What the thread works with.
 pub(in crate::publish) struct Clerk<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> {
@@ -267,7 +257,7 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
         messages.into_iter().try_for_each(|m| self.send(m))?;
         self.client.flush(SENT).map_err(|e| e.to_string())?;
         let value = moved(last, unseen, &noted(&self.places)).to_json();
-        let checkpoint = BaseRecord::with_opaque_to(&reader.topic, Box::new(AGAIN))
+        let checkpoint = BaseRecord::with_opaque_to(&reader.topic, Box::new(Ticket::Again))
             .key(reader.spool_id.as_bytes())
             .payload(value.as_slice());
         let sent = self.client.send(checkpoint);
@@ -286,7 +276,7 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
     /// To the partition where it was.
     fn send(&self, message: &OwnedMessage) -> Result<(), String> {
         let mut record: BaseRecord<'_, [u8], [u8], Box<Ticket>> =
-            BaseRecord::with_opaque_to(message.topic(), Box::new(AGAIN))
+            BaseRecord::with_opaque_to(message.topic(), Box::new(Ticket::Again))
                 .partition(message.partition());
         record.key = message.key();
         record.payload = message.payload();

@@ -157,14 +157,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     fn seal(&mut self, now: Tick) -> Result<(), Fault> {
         let payload = self.checkpoint_value();
         let key = self.parts.outlet.spool_id().as_bytes().to_vec();
-        let ticket = Ticket {
-            family: Family::Unknown,
-            seq: Seq(0),
-            transaction: self.transaction(),
-        };
         let (Some(exact), Shared::Open(_, producer)) = (&self.exact, &self.shared) else {
             return Ok(());
         };
+        let ticket = Ticket::Checkpoint(exact.transaction.number());
         let message = Message {
             topic: Arc::clone(&exact.topic),
             key: Some(key),

@@ -12,7 +12,7 @@ use crate::{
         broker::{Broker, Enqueued, Producer},
         classify::Code,
         feed::Took,
-        mailbox::{Report, Ticket},
+        mailbox::{RecordTicket, Report, Ticket},
         message::Message,
         plan::Tick,
         publisher::{Publisher, Render, Shared},
@@ -85,10 +85,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
     }
 
-    /// The number of the transaction under way, for tickets; 0 in at-least-once.
-    pub(in crate::publish) fn transaction(&self) -> u64 {
+    /// The number of the transaction under way, for tickets; none in at-least-once.
+    pub(in crate::publish) fn transaction(&self) -> Option<u64> {
         let exact = self.exact.as_ref();
-        exact.map_or(0, |exact| exact.transaction.number())
+        exact.map(|exact| exact.transaction.number())
     }
 
     /// A record of this lane was enqueued.
@@ -124,8 +124,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let lane = &mut self.lanes[at];
         match producer.enqueue(message, ticket) {
             Enqueued::Taken => {
-                lane.window
-                    .sent(ticket.family, ticket.seq, bytes, record.accepted_at);
+                lane.window.sent(
+                    record.envelope.family,
+                    record.seq,
+                    bytes,
+                    record.accepted_at,
+                );
                 lane.solo.in_flight = Some(record.clone());
                 self.traced.sent(record, &*self.parts.clock);
                 self.sent(at, bytes);
@@ -165,12 +169,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             return Ok(());
         };
         let ours = matches!(self.shared, Shared::Open(id, _) if id == report.producer);
-        if !ours || report.ticket.transaction != exact.transaction.number() {
-            return Ok(());
-        }
-        let Ticket { family, seq, .. } = report.ticket;
-        if seq == Seq(0) {
-            return match report.result {
+        let number = exact.transaction.number();
+        match report.ticket {
+            Ticket::Record(of) if ours && of.transaction == Some(number) => {
+                self.take_record_report(now, of, report.result)
+            }
+            Ticket::Checkpoint(of) if ours && of == number => match report.result {
                 Ok(()) => {
                     let next = exact.transaction.sealed();
                     self.act(now, next)
@@ -179,13 +183,23 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                     self.checkpoint_refused(code);
                     self.failed(now, None)
                 }
-            };
+            },
+            _ => Ok(()),
         }
-        let has_it_alone = exact.transaction.alone();
-        let at = self.lanes.of(family);
+    }
+
+    fn take_record_report(
+        &mut self,
+        now: Tick,
+        of: RecordTicket,
+        result: Result<(), Code>,
+    ) -> Result<(), Fault> {
+        let exact = self.exact.as_ref();
+        let has_it_alone = exact.and_then(|exact| exact.transaction.alone());
+        let at = self.lanes.of(of.family);
         let in_flight = &mut self.lanes[at].solo.in_flight;
         let alone = in_flight.take_if(|_| has_it_alone == Some(at));
-        match (report.result, alone) {
+        match (result, alone) {
             (Ok(()), _) => {
                 let Some(exact) = &mut self.exact else {
                     return Ok(());
@@ -196,21 +210,21 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             }
             (Err(code), Some(record)) => self.failed(now, Some((at, record, code))),
             (Err(code), None) => {
-                self.blame_exact(at, report.ticket, code);
+                self.blame_exact(at, of, code);
                 self.failed(now, None)
             }
         }
     }
 
     /// A failed report. Which record had its time is remembered: its partition is the one to try.
-    fn blame_exact(&mut self, at: LaneId, ticket: Ticket, code: Code) {
+    fn blame_exact(&mut self, at: LaneId, of: RecordTicket, code: Code) {
         if code == Code::MSG_TIMED_OUT
             && let Some(exact) = &mut self.exact
         {
             let lane = &mut self.lanes[at];
             exact.account.timed_out(at);
             if lane.verdict.is_none() {
-                lane.suspect = Some((ticket.family, ticket.seq));
+                lane.suspect = Some((of.family, of.seq));
             }
         }
         self.blame(at, code);

@@ -26,9 +26,6 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// In tickets, in place of a transaction's number.
-const PROBE: u64 = u64::MAX;
-
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// Begins to try the lane's topic: with the record that had its time there if there is one, else with this one, which
     /// is the lane's next.
@@ -128,18 +125,13 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         else {
             return;
         };
-        let ticket = Ticket {
-            family: record.envelope.family,
-            seq: record.seq,
-            transaction: PROBE,
-        };
         let Ok(message) = self.parts.render.message(record, topic) else {
             return self.put_off(now, at);
         };
         if producer.begin() != Outcome::Done {
             return self.put_off(now, at);
         }
-        match producer.enqueue(&message, ticket) {
+        match producer.enqueue(&message, Ticket::Probe) {
             Enqueued::Taken => {}
             Enqueued::Full => self.put_off(now, at),
             Enqueued::Refused(code) => self.probe_failed(now, at, code),

@@ -125,7 +125,7 @@ impl Reports for Heard {
     fn report(&self, report: Report) {
         assert_eq!(report.result, Ok(()));
         let mut heard = self.0.lock().unwrap();
-        let before = heard.insert(report.ticket.seq.0, thread::current().id());
+        let before = heard.insert(report.ticket.seq().0, thread::current().id());
         assert_eq!(before, None, "reported twice");
     }
     fn trouble(&self, _: ProducerId, _: Code, _: Trouble) {}
@@ -175,11 +175,7 @@ impl Rig {
         self.heard.0.lock().unwrap().clear();
         for _ in 0..count {
             self.sent += 1;
-            let ticket = Ticket {
-                family: Family::Recording,
-                seq: Seq(self.sent),
-                transaction: 0,
-            };
+            let ticket = Ticket::record(Family::Recording, Seq(self.sent));
             let enqueued = self.producer.enqueue(&message, ticket);
             assert_eq!(enqueued, Enqueued::Taken);
         }

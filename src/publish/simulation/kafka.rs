@@ -203,7 +203,7 @@ impl Kafka {
 
     fn post(&mut self, producer: ProducerId, ticket: Ticket, result: Result<(), Code>) {
         if result.is_ok() {
-            self.acked.insert(ticket.seq);
+            self.acked.insert(ticket.seq());
         }
         self.mail.push(Report {
             producer,

@@ -163,7 +163,7 @@ impl World {
     pub(super) fn assert_order(&self, seed: u64) {
         for (place, log) in self.kafka().log() {
             let mut seen = BTreeSet::new();
-            let seqs = log.iter().map(|item| item.ticket.seq);
+            let seqs = log.iter().map(|item| item.ticket.seq());
             let firsts: Vec<_> = seqs.filter(|seq| seen.insert(*seq)).collect();
             assert!(firsts.is_sorted(), "seed {seed}: {place:?} {firsts:?}");
         }

@@ -317,7 +317,7 @@ impl Day {
         // Which record of each life a callback is.
         let mut records = BTreeMap::new();
         for item in kafka.log().values().flatten() {
-            let seq = item.ticket.seq;
+            let seq = item.ticket.seq();
             let life = self.lives.partition_point(|first| *first <= seq);
             let mut headers = item.message.headers.iter();
             let id = headers
