@@ -1,14 +1,16 @@
 //! Whose files are. A relay's directory often belongs to a user that exists for it alone, and its operator is root.
 
+use rustix::fs::OFlags;
 use std::{
-    fs::{self, File},
+    fs::{self, DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::{MetadataExt, fchown},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown},
     path::Path,
 };
 
 /// What root makes in the directory of somebody else is theirs: a `drain` or `replay` by hand must leave nothing behind that the relay
-/// can't open afterwards. Best effort: a root without the right to give files away keeps them.
+/// can't open afterwards. Only for what was just made: who owns the directory could have put a link to anything there before. Best
+/// effort: a root without the right to give files away keeps them.
 pub(crate) fn give(made: &File, directory: &Path) {
     let given = || -> io::Result<()> {
         let (made_by, of) = (made.metadata()?, fs::metadata(directory)?);
@@ -22,11 +24,45 @@ pub(crate) fn give(made: &File, directory: &Path) {
     }
 }
 
-/// The same for a directory.
-pub(crate) fn give_directory(made: &Path) {
-    if let (Ok(file), Some(above)) = (File::open(made), made.parent()) {
-        give(&file, above);
+/// Makes a directory if it isn't there, for its owner alone (0700), and gives it as [`give`] does.
+pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {
+            let made = OpenOptions::new()
+                .read(true)
+                .custom_flags(no_link().union(OFlags::DIRECTORY).bits().cast_signed())
+                .open(path);
+            if let (Ok(made), Some(above)) = (made, path.parent()) {
+                give(&made, above);
+            }
+            Ok(())
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(e) => Err(e),
     }
+}
+
+/// Opens a file to read and write, or makes it, for its owner alone (0600). Never through a link: root would write where it leads.
+pub(crate) fn open_or_make(path: &Path) -> io::Result<File> {
+    let mut how = OpenOptions::new();
+    how.read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(no_link().bits().cast_signed());
+    match how.clone().create_new(true).open(path) {
+        Ok(made) => {
+            if let Some(directory) = path.parent() {
+                give(&made, directory);
+            }
+            Ok(made)
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => how.open(path),
+        Err(e) => Err(e),
+    }
+}
+
+const fn no_link() -> OFlags {
+    OFlags::NOFOLLOW
 }
 
 const fn is_theirs(made_by: u32, directory_of: u32) -> bool {
@@ -37,12 +73,20 @@ const fn is_theirs(made_by: u32, directory_of: u32) -> bool {
 pub(crate) fn whose(error: &io::Error, directory: &Path) -> String {
     let denied = error.kind() == io::ErrorKind::PermissionDenied;
     match fs::metadata(directory) {
-        Ok(of) if denied => format!(
-            " (it belongs to uid {}, and this process is uid {}: run it as that user)",
-            of.uid(),
-            rustix::process::geteuid().as_raw()
-        ),
+        Ok(of) if denied => of_two(of.uid(), rustix::process::geteuid().as_raw()),
         _ => String::new(),
+    }
+}
+
+fn of_two(directory_of: u32, process_of: u32) -> String {
+    if directory_of == process_of {
+        format!(
+            " (the directory belongs to uid {process_of}, as this process does, but not all that is in it: give it to that user, with chown -R)"
+        )
+    } else {
+        format!(
+            " (it belongs to uid {directory_of}, and this process is uid {process_of}: run it as that user)"
+        )
     }
 }
 
@@ -71,12 +115,42 @@ mod tests {
             rustix::process::geteuid().as_raw()
         };
         let below = dir.path().join("below");
-        fs::create_dir(&below).unwrap();
-        give_directory(&below);
-        let file = File::create(below.join("file")).unwrap();
-        give(&file, &below);
-        let of = |path: &Path| fs::metadata(path).unwrap().uid();
-        assert_eq!((of(&below), of(&below.join("file"))), (owner, owner));
+        make_directory(&below).unwrap();
+        make_directory(&below).unwrap();
+        let file = below.join("file");
+        open_or_make(&file).unwrap();
+        open_or_make(&file).unwrap();
+        assert_eq!((of(&below), of(&file)), (owner, owner));
+    }
+
+    fn of(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().uid()
+    }
+
+    /// Whoever owns the directory may put links there, and wait for root.
+    #[test]
+    fn what_a_link_leads_to_is_neither_opened_nor_given_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let (elsewhere, spool) = (dir.path().join("elsewhere"), dir.path().join("spool"));
+        fs::create_dir(&elsewhere).unwrap();
+        fs::write(elsewhere.join("shadow"), "secret").unwrap();
+        let before = of(&elsewhere);
+        fs::create_dir(&spool).unwrap();
+        if rustix::process::geteuid().is_root() {
+            fchown(File::open(&spool).unwrap(), Some(61_184), None).unwrap();
+        }
+        let link = |name: &str, to: &str| {
+            std::os::unix::fs::symlink(elsewhere.join(to), spool.join(name)).unwrap();
+            spool.join(name)
+        };
+        assert!(open_or_make(&link("lock", "shadow")).is_err());
+        assert!(open_or_make(&link("new", "not-there")).is_err());
+        make_directory(&link("corrupt", "")).unwrap();
+        assert!(!elsewhere.join("not-there").exists());
+        assert_eq!(
+            (of(&elsewhere), of(&elsewhere.join("shadow"))),
+            (before, before)
+        );
     }
 
     #[test]
@@ -84,6 +158,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
         assert!(whose(&denied, dir.path()).contains("belongs to uid"));
+        assert!(of_two(1, 2).contains("run it as that user") && of_two(2, 2).contains("chown -R"));
         assert_eq!(whose(&io::ErrorKind::NotFound.into(), dir.path()), "");
     }
 }

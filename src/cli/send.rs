@@ -66,7 +66,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     streams: u64,
     /// Send them unchanged: the relay takes repetitions for duplicates. Otherwise an extra member, livebridge_send, makes
-    /// each distinct; callbacks of a FILE that go out once each are sent unchanged, but for t and sign if there is a key.
+    /// each distinct; callbacks of a FILE that go out once each, and over no other streams, are sent unchanged, but for t and sign if there is a key.
     #[arg(long)]
     same: bool,
 }
@@ -98,7 +98,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         count,
         interval: args.rate.map(|rate| Duration::from_secs_f64(1.0 / rate)),
         streams: args.streams,
-        same: args.same || (given && each_once),
+        same: args.same || (given && each_once && args.streams == 1),
         next: AtomicU64::new(0),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,5 +1,6 @@
 //! What `send` reports: the answers by status, and how long they took.
 
+use super::place::printable;
 use hyper::StatusCode;
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -92,7 +93,8 @@ fn shown(body: &[u8]) -> String {
         Err(_) => String::from_utf8_lossy(body),
     };
     let words: Vec<_> = text.split_whitespace().collect();
-    words.join(" ").chars().take(LONGEST).collect()
+    let shown: String = words.join(" ").chars().take(LONGEST).collect();
+    printable(&shown)
 }
 
 #[cfg(test)]

@@ -60,7 +60,8 @@ pub(super) fn topic(facts: &TopicFacts, purpose: Purpose, message_bytes: u64) ->
 pub(super) fn gathered(findings: Vec<(String, Finding)>) -> Vec<Finding> {
     let mut gathered: Vec<(Finding, Finding, Vec<String>)> = Vec::new();
     for (name, finding) in findings {
-        let nameless = |text: &String| text.replacen(&name, "", 1);
+        let topic = format!("topic {name}");
+        let nameless = |text: &String| text.replacen(&topic, "topic", 1);
         let kind = finding.as_ref().map(nameless).map_err(nameless);
         match gathered.iter_mut().find(|(known, ..)| *known == kind) {
             Some((.., others)) => others.push(name),

@@ -98,10 +98,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         code: Code,
     ) -> Result<bool, Fault> {
         self.blame(at, code);
+        let is_exact = self.exact.is_some();
         let lane = &mut self.lanes[at];
         lane.verdict = None;
         lane.solo.close();
-        let judgement = lane.course.alone_failed(now, code.class());
+        let others_work = is_exact || self.acks > lane.suspected_at;
+        let judgement = lane.course.alone_failed(now, code.class(), others_work);
         self.show_blocked(at);
         match judgement {
             Alone::Again => Ok(false),
@@ -161,9 +163,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
 
     /// Something of ours, not of the record, was in the way of sending it alone.
     pub(super) fn later(&mut self, now: Tick, at: LaneId) -> Took {
+        let is_exact = self.exact.is_some();
         let lane = &mut self.lanes[at];
         lane.solo.close();
-        lane.course.alone_failed(now, Class::Retriable);
+        let others_work = is_exact || self.acks > lane.suspected_at;
+        lane.course.alone_failed(now, Class::Retriable, others_work);
         Took::Later(self.not_before(now, at))
     }
 

@@ -247,8 +247,8 @@ impl Course {
         };
     }
 
-    /// The record sent alone failed.
-    pub fn alone_failed(&mut self, now: Tick, class: Class) -> Alone {
+    /// The record sent alone failed. A topic that was only suspected takes nothing, if `others_work` meanwhile.
+    pub fn alone_failed(&mut self, now: Tick, class: Class, others_work: bool) -> Alone {
         let then_singly = self.singly_through();
         match class {
             Class::Poison(refusal) => {
@@ -272,7 +272,7 @@ impl Course {
                     _ => State::Blocked {
                         probe_at: not_before,
                         then_singly,
-                        proven: true,
+                        proven: others_work || self.is_blocked(),
                     },
                 };
             }

@@ -27,7 +27,7 @@ fn a_topic_that_refuses_one_record_is_no_longer_blocked() {
     let mut course = Course::new(1);
     course.block(Tick::ZERO, None);
     let refusal = Refusal::TooLarge;
-    let judged = course.alone_failed(Tick::ZERO, Class::Poison(refusal));
+    let judged = course.alone_failed(Tick::ZERO, Class::Poison(refusal), true);
     assert_eq!(judged, Alone::Quarantine(refusal));
     course.no_room(Tick::ZERO);
     assert!(!course.is_blocked());
@@ -95,8 +95,12 @@ fn what_ends_the_producer_of_others_again_and_again_is_tried_by_itself() {
     );
     assert_eq!(course.way(LATER), Way::Alone);
     assert!(!course.is_blocked(), "only suspected");
-    course.alone_failed(LATER, Class::Retriable);
+    course.alone_failed(LATER, Class::Retriable, false);
+    assert!(!course.is_blocked(), "nobody else gets on either");
+    course.alone_failed(LATER, Class::Retriable, true);
     assert!(course.is_blocked() && course.mode() == Mode::Blocked);
+    course.alone_failed(LATER, Class::Retriable, false);
+    assert!(course.is_blocked(), "it was seen to take nothing");
 }
 
 #[test]
@@ -109,8 +113,9 @@ fn what_ends_only_its_own_producer_goes_on_as_it_does() {
         ..ends(3, true)
     };
     assert_eq!(end_times(&mut course, 20, unharmed), [false; 20]);
-    assert!(
-        course.shared_failed(LATER, ends(3, true)),
+    assert_eq!(
+        end_times(&mut course, 3, ends(3, true)),
+        [false, false, true],
         "now others lose"
     );
 }

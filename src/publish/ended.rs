@@ -1,12 +1,13 @@
 //! Whether one lane ends the producer that all share, again and again, with errors that say nothing about its topic: pure.
 //!
-//! A lane whose batch is refused first each time would keep the others from getting anywhere. Where all are refused alike, or
-//! nobody else has anything under way, nothing is gained by trying it aside.
+//! A lane whose batch is refused first each time would keep the others from getting anywhere. Where nobody else has anything under
+//! way, nothing is gained by trying it aside. Where all are refused alike, each is tried aside in the end; none is called blocked by
+//! that, as long as no other gets on.
 
 use super::classify::Class;
 use crate::spool::Seq;
 
-/// So often in a row.
+/// So often, without getting any further in between.
 const TIMES_MAX: u32 = 3;
 
 /// The end of the shared producer, as one lane sees it.
@@ -38,6 +39,7 @@ pub(super) enum Suspicion {
 pub(super) struct Ended {
     /// The first record that wasn't settled.
     first: Seq,
+    /// Others lost by it.
     times: u32,
     /// What it had met when it was last suspected.
     suspected: Option<Seq>,
@@ -49,8 +51,8 @@ impl Ended {
         if self.first != end.first {
             (self.first, self.times) = (end.first, 0);
         }
-        self.times = self.times.saturating_add(1);
-        if self.times < TIMES_MAX || !end.others_lose {
+        self.times += u32::from(end.others_lose);
+        if self.times < TIMES_MAX {
             return Suspicion::None;
         }
         self.times = 0;

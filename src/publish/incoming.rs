@@ -22,8 +22,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
         if mail.all_down {
             self.out_of_reach();
-        } else if mail.answered && self.kafka.reachable != Some(true) {
+        } else if mail.answered && self.kafka.reachable == Some(false) {
             self.reached();
+        } else if mail.answered {
+            // What is wrong besides stays known.
+            self.moved |= self.kafka.reachable.is_none();
+            self.kafka.reachable = Some(true);
         }
         if let Some(trouble) = mail.trouble {
             self.trouble = Some(trouble.after(self.trouble.take()));
@@ -141,10 +145,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 "Kafka is out of reach: no broker answers; what was accepted waits, in order"
             );
             self.parts.metrics.kafka_reachable(false);
-            // With nothing to send, nothing else would tell when it is back.
-            self.parts.watch.look_soon();
             self.moved = true;
         }
+        // With nothing to send, nothing else would tell when it is back.
+        self.parts.watch.look_soon();
         self.kafka.reachable = Some(false);
     }
 
@@ -152,6 +156,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     pub(super) fn acked(&mut self, family: Family, seq: Seq) {
         let at = self.lanes.of(family);
         let now = self.parts.clock.now();
+        self.acks += 1;
         self.reached();
         let lane = &mut self.lanes[at];
         let accepted_at = lane.window.settle(family, seq);

@@ -177,6 +177,8 @@ pub(super) struct Lane<C, P> {
     pub(super) waiting: Option<Millis>,
     /// The gravest class among its reports since the shared producer began to fail.
     pub(super) verdict: Option<Class>,
+    /// How many acks there had been when it was last suspected.
+    pub(super) suspected_at: u64,
     /// In exactly-once: the last record that its topic had no time for.
     pub(super) suspect: Option<(Family, Seq)>,
     last_error: Option<String>,
@@ -204,6 +206,7 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
                 dying: None,
             },
             suspect: None,
+            suspected_at: 0,
             waiting: None,
             verdict: None,
             last_error: None,

@@ -51,65 +51,73 @@ impl Metrics {
         });
         let metrics = Self {
             published: published.collect(),
-            replayed: register.counters("livebridge_replayed_total", "Records replayed.", &["topic"])?,
-            requeued: register.counters("livebridge_requeued_total",
+            replayed: register.counters(
+                "livebridge_replayed_total",
+                "Records replayed.",
+                &["topic"],
+            )?,
+            requeued: register.counters(
+                "livebridge_requeued_total",
                 "Records put back from the quarantine.",
                 &["topic"],
             )?,
-            quarantined: register.counters("livebridge_quarantined_total",
+            quarantined: register.counters(
+                "livebridge_quarantined_total",
                 "Records put into the local quarantine.",
                 &["reason"],
             )?,
             copies_dropped: register.counter(
-                    "livebridge_quarantine_copies_dropped_total",
-                    "Copies for topics.quarantine that were given up; the local quarantine holds the records.",
-                )?,
-            discarded: register.counters("livebridge_discarded_total",
+                "livebridge_quarantine_copies_dropped_total",
+                "Copies for topics.quarantine that were given up; the local quarantine holds the records.",
+            )?,
+            discarded: register.counters(
+                "livebridge_discarded_total",
                 "Records discarded since their family is off.",
                 &["family"],
             )?,
-            errors: register.counters("livebridge_publish_errors_total",
+            errors: register.counters(
+                "livebridge_publish_errors_total",
                 "Failed delivery reports and refusals, by what they mean.",
                 &["topic", "class", "code"],
             )?,
             retries: register.counter(
-                    "livebridge_publish_retries_total",
-                    "Records sent again after their producer ended or refused them.",
-                )?,
-            reachable: {
-                let reachable = register.gauge(
-                        "livebridge_kafka_reachable",
-                        "0 from when no broker was in reach until one answers; else 1.",
-                    )?;
-                reachable.set(1);
-                reachable
-            },
+                "livebridge_publish_retries_total",
+                "Records sent again after their producer ended or refused them.",
+            )?,
+            reachable: register.gauge(
+                "livebridge_kafka_reachable",
+                "0 from when no broker was in reach until one answers; else 1.",
+            )?,
             rebuilds: register.counter(
-                    "livebridge_producer_rebuilds_total",
-                    "Times that the shared producer was replaced.",
-                )?,
+                "livebridge_producer_rebuilds_total",
+                "Times that the shared producer was replaced.",
+            )?,
             blocked: register.gauges(
-                        "livebridge_topic_blocked",
-                        "1 while the topic takes nothing: unknown, not authorised, or nothing for 30 s though the brokers answer.",
-                     &["topic"])?,
-            partitions_changed: register.counters("livebridge_topic_partitions_changed_total",
+                "livebridge_topic_blocked",
+                "1 while the topic takes nothing: unknown, not authorised, or nothing for 30 s though the brokers answer.",
+                &["topic"],
+            )?,
+            partitions_changed: register.counters(
+                "livebridge_topic_partitions_changed_total",
                 "Times that the topic's number of partitions changed: order per stream starts anew.",
                 &["topic"],
             )?,
             end_to_end: register.histogram(
-                        "livebridge_end_to_end_seconds",
-                        "From a callback's acceptance to the broker's ack.",
-                     prometheus::exponential_buckets(0.001, 2.0, 24)?,)?,
+                "livebridge_end_to_end_seconds",
+                "From a callback's acceptance to the broker's ack.",
+                prometheus::exponential_buckets(0.001, 2.0, 24)?,
+            )?,
             oldest_pending: register.time(
-                    "livebridge_spool_oldest_pending_timestamp_seconds",
-                    "When the oldest record that isn't settled was accepted; 0 when there is none.",
-                )?,
+                "livebridge_spool_oldest_pending_timestamp_seconds",
+                "When the oldest record that isn't settled was accepted; 0 when there is none.",
+            )?,
             stood_down: register.gauge(
-                    "livebridge_stood_down",
-                    "1 while another relay publishes from a copy of this spool, so that this one does nothing.",
-                )?,
+                "livebridge_stood_down",
+                "1 while another relay publishes from a copy of this spool, so that this one does nothing.",
+            )?,
             pending,
         };
+        metrics.reachable.set(1);
         metrics.at_zero();
         Ok(metrics)
     }

@@ -132,11 +132,12 @@ impl Watcher {
                 Ok(Wish::Answer(question)) => {
                     if !self.answer(question) {
                         // Nobody answers: the others needn't be asked about.
-                        let questions = wishes.try_iter().filter_map(|wish| match wish {
-                            Wish::Answer(question) => Some(question),
-                            Wish::LookSoon => None,
-                        });
-                        questions.for_each(|q| self.tell(q, None));
+                        for wish in wishes.try_iter() {
+                            if let Wish::Answer(question) = wish {
+                                self.tell(question, None);
+                            }
+                        }
+                        look_at = look_at.min(Instant::now() + UNANSWERED);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
@@ -162,6 +163,9 @@ impl Watcher {
         let Some(client) = self.client() else {
             return false;
         };
+        if self.topics.is_empty() {
+            return client.client().fetch_metadata(None, PATIENCE).is_ok();
+        }
         for topic in &self.topics {
             // If nobody answers, the others needn't be asked about.
             let Ok(count) = count(&client, topic) else {
@@ -179,7 +183,7 @@ impl Watcher {
                 self.metrics.partitions_changed(topic);
             }
         }
-        !self.topics.is_empty()
+        true
     }
 
     /// False: no broker does.
@@ -188,6 +192,9 @@ impl Watcher {
         let least = || self.min_in_sync(&question.topic);
         let answer = client.and_then(|client| health::ask(&client, &question.topic, least));
         let answered = answer.is_some();
+        if answered {
+            self.mailbox.answered();
+        }
         self.tell(question, answer);
         answered
     }

@@ -87,6 +87,8 @@ pub(super) struct Publisher<O: Outlet, B: Broker, R> {
     pub(super) moved: bool,
     pub(super) backoff: Backoff,
     pub(super) producers: u64,
+    /// In at-least-once: so far, of all lanes.
+    pub(super) acks: u64,
     pub(super) written: Settled,
     pub(super) tick_at: Tick,
     /// Ticks so far: the status is worth a look when it has changed.
@@ -94,7 +96,7 @@ pub(super) struct Publisher<O: Outlet, B: Broker, R> {
     pub(super) kafka: status::Kafka,
     /// Records that their lanes are done with, and that are settled by their copies: empty where there is a local quarantine.
     pub(super) owed: BTreeMap<Seq, Owed>,
-    /// What was last found wrong; none after an ack.
+    /// What was last found wrong; none after an ack, or when Kafka is in reach again.
     pub(super) trouble: Option<Trouble>,
     /// New connections were asked for: the shared producer ends when it has nothing under way, at the latest then.
     pub(super) renew_by: Option<Tick>,
@@ -153,6 +155,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             moved: true,
             backoff: Backoff::for_producer(!plan.seed),
             producers: 0,
+            acks: 0,
             written: settled,
             tick_at: Tick::ZERO,
             ticks: 0,

@@ -21,12 +21,12 @@ pub struct Status {
 pub struct Kafka {
     /// Whether it takes records now. It does so with no broker in reach, too.
     pub producer: Producer,
-    /// Whether the last thing heard about the brokers was an ack (true) or that all are down (false); none before
+    /// Whether the last thing heard about the brokers was an answer, such as an ack (true), or that all are down (false); none before
     /// either.
     pub reachable: Option<bool>,
     /// Times that the producer was replaced.
     pub rebuilds: u64,
-    /// What is wrong between the producer and its brokers, if it is known, and what to do; none after an ack.
+    /// What is wrong between the producer and its brokers, if it is known, and what to do; none after an ack, or when they are in reach again.
     pub last_error: Option<String>,
 }
 

@@ -4,10 +4,10 @@ use super::entry::Entry;
 use crate::{clock::Millis, config::Rejects, owner};
 use std::{
     collections::BTreeSet,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
     ops::ControlFlow,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -116,10 +116,10 @@ impl Files {
     }
 
     fn make_directory(&self) -> io::Result<()> {
-        let mut directory = DirBuilder::new();
-        directory.recursive(true).mode(0o700).create(&self.dir)?;
-        owner::give_directory(&self.dir);
-        Ok(())
+        if let Some(spool) = self.dir.parent() {
+            fs::create_dir_all(spool)?;
+        }
+        owner::make_directory(&self.dir)
     }
 
     fn begin(&self, at: Millis) -> io::Result<Current> {
@@ -261,13 +261,11 @@ pub fn mark_accepted(spool: &Path, names: &[String]) -> io::Result<()> {
         .map(|name| format!("{name}\n"))
         .collect();
     let written = dir.join("accepted.tmp");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&written)?;
-    owner::give(&file, &dir);
+    match fs::remove_file(&written) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut file = owner::open_or_make(&written)?;
     file.write_all(lines.as_bytes())?;
     fs::rename(written, dir.join(ACCEPTED))
 }

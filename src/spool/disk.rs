@@ -1,6 +1,6 @@
 //! Everything the spool asks of a disk: few verbs over one directory with two subdirectories, so that a fake one that
 //! forgets what was not synced, and fails any chosen call, fits on a page. All IO of the spool goes through here,
-//! but for the lock.
+//! but for the lock, and a look at a volume that may have no spool yet.
 
 use crate::owner;
 use rustix::fs::{Advice, StatVfs};
@@ -167,15 +167,10 @@ impl RealDisk {
     /// Makes the directories if they aren't there, for us alone (0700).
     pub(in crate::spool) fn new(root: &Path) -> io::Result<Self> {
         let disk = Self { root: root.into() };
-        for dir in [Dir::Root, Dir::Corrupt, Dir::Quarantine] {
-            let path = disk.directory(dir);
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)?;
-            if dir != Dir::Root {
-                owner::give_directory(&path);
-            }
+        let mut all_above = fs::DirBuilder::new();
+        all_above.recursive(true).mode(0o700).create(root)?;
+        for dir in [Dir::Corrupt, Dir::Quarantine] {
+            owner::make_directory(&disk.directory(dir))?;
         }
         if let Some(parent) = root.canonicalize()?.parent() {
             // Best effort: the directory above may not be ours to open.
@@ -225,7 +220,7 @@ impl Disk for RealDisk {
             .create_new(true)
             .mode(0o600)
             .open(self.path(dir, name))?;
-        owner::give(&file, &self.root);
+        owner::give(&file, &self.directory(dir));
         Ok(Box::new(file))
     }
 

@@ -20,6 +20,12 @@ pub(in crate::spool) struct Fullness {
     stranded: bool,
 }
 
+/// From taking records to refusing them, or back.
+enum Turn {
+    Full(String),
+    Free,
+}
+
 impl Fullness {
     fn blocked(&self) -> Option<&String> {
         let no_next = self.no_next.as_ref().filter(|_| self.stranded);
@@ -28,6 +34,15 @@ impl Fullness {
 
     fn is_full(&self) -> bool {
         self.over || self.blocked().is_some()
+    }
+
+    /// What has changed since it was full, or wasn't.
+    fn turn(&self, was_full: bool) -> Option<Turn> {
+        match self.is_full() {
+            true if !was_full => self.because().map(Turn::Full),
+            false if was_full => Some(Turn::Free),
+            _ => None,
+        }
     }
 
     /// For people; none if new records are taken.
@@ -76,7 +91,9 @@ impl Shared {
         let mut fullness = locked(&self.fullness);
         let was_full = fullness.is_full();
         change(&mut fullness);
-        tell(was_full, &fullness);
+        let turn = fullness.turn(was_full);
+        drop(fullness);
+        tell(turn);
     }
 
     /// Whether `more` bytes of new records fit now, besides `under_way`. Full at the limit, and then until the unsettled bytes are below
@@ -92,8 +109,10 @@ impl Shared {
         if !fullness.over && unsettled > 0 && unsettled + more > max {
             fullness.over = true;
         }
-        tell(was_full, &fullness);
-        !fullness.is_full()
+        let (turn, is_full) = (fullness.turn(was_full), fullness.is_full());
+        drop(fullness);
+        tell(turn);
+        !is_full
     }
 
     /// Why new records are refused, for people; none if they are taken.
@@ -102,13 +121,12 @@ impl Shared {
     }
 }
 
-fn tell(was_full: bool, fullness: &Fullness) {
-    if fullness.is_full() == was_full {
-        return;
-    }
-    match fullness.because() {
-        Some(why) => tracing::error!("the spool takes no new records: {why}"),
-        None => tracing::info!("the spool takes records again"),
+/// Not under the lock, which probes wait for: who reads the log may be slow.
+fn tell(turn: Option<Turn>) {
+    match turn {
+        Some(Turn::Full(why)) => tracing::error!("the spool takes no new records: {why}"),
+        Some(Turn::Free) => tracing::info!("the spool takes records again"),
+        None => {}
     }
 }
 

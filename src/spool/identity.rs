@@ -10,9 +10,8 @@ use super::{
 };
 use crate::{callback::names::Family, owner};
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io,
-    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
@@ -30,14 +29,7 @@ impl Lock {
     /// # Errors
     /// If there is no such directory, or it isn't ours to write.
     pub fn take(dir: &Path) -> io::Result<Option<Self>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(dir.join("lock"))?;
-        owner::give(&file, dir);
+        let file = owner::open_or_make(&dir.join("lock"))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),

@@ -244,10 +244,10 @@ impl Shared {
 
     /// See [`Status`].
     pub(in crate::spool) fn status(&self) -> Status {
+        let full_because = self.full_because();
         let ahead = self.ready_bytes.load(Ordering::Relaxed);
         let view = locked(&self.view);
         let settled = view.settled();
-        let full_because = self.full_because();
         Status {
             spool_id: self.spool_id.clone(),
             instance: self.instance.to_string(),

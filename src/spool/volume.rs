@@ -25,7 +25,7 @@ pub fn doubts(dir: &Path, max_bytes: u64) -> Vec<String> {
             ))
         }
         Ok(_) => None,
-        Err(e) => Some(format!("{}: {e}", place.display())),
+        Err(e) => Some(format!("{}: {e}", dir.display())),
     };
     let writing = accessat(
         CWD,
@@ -72,7 +72,12 @@ fn segments(dir: &Path) -> io::Result<u64> {
             .to_str()
             .is_some_and(|name| name.parse::<Name>().is_ok())
         {
-            bytes += entry.metadata()?.len();
+            match entry.metadata() {
+                Ok(found) => bytes += found.len(),
+                // A relay that runs has just removed it.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(e),
+            }
         }
     }
     Ok(bytes)

@@ -117,11 +117,14 @@ fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, String> {
             }
         }
         None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
             if roots.is_empty() {
-                return Err(
-                    "this system has no CA certificates: give those to trust with --ca-file".into(),
-                );
+                let why = found.errors.first().map(|e| format!(" ({e})"));
+                return Err(format!(
+                    "no CA certificates of the system were found{}: give those to trust with --ca-file",
+                    why.unwrap_or_default()
+                ));
             }
         }
     }

@@ -222,6 +222,7 @@ impl Kafka {
                 if !self.lame.contains(&place.0)
                     && !batch.iter().any(Item::is_poison)
                     && !self.gone.contains(&place.0)
+                    && !self.odd.contains(&place.0)
                 {
                     self.append(&place, &batch);
                     if dice.below(2) == 0 {

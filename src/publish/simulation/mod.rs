@@ -13,8 +13,9 @@ use super::{
     lane::Plan,
     mailbox::Mail,
     metrics::Metrics,
-    plan::Tick,
+    plan::{Mode, Tick},
     publisher::{Parts, Publisher, Step},
+    status::Lane,
 };
 use crate::{
     callback::names::Family,
@@ -58,6 +59,35 @@ fn a_topic_that_always_fails_for_no_known_reason_holds_up_no_other() {
         }
         drop(world);
         run.goes_on_until(|world| world.all_settled_but("a"));
+        run.world.lock().unwrap().heal();
+        run.ends();
+    }
+}
+
+/// It says nothing about any topic, so none is called blocked.
+#[test]
+fn where_all_are_refused_alike_no_topic_is_blocked_and_all_go_on_afterwards() {
+    for seed in 1..=200 {
+        let mut run = Run::new(seed);
+        let mut world = run.world.lock().unwrap();
+        world.kafka().calm = true;
+        world.kafka().odd = ["a", "b", "c"].map(str::to_owned).into();
+        for _ in 0..20 {
+            run.taken += world.accept(&mut run.dice);
+        }
+        drop(world);
+        for _ in 0..2_000 {
+            run.step(false);
+            run.kafka_acts();
+            // But for who stands still so long that the brokers are asked, who find a fault in every topic here.
+            let asked = Some("asked".to_owned());
+            let blocked = |lane: &Lane| lane.state == Mode::Blocked && lane.last_error != asked;
+            let status = run.publisher.status();
+            assert!(
+                !status.lanes.iter().any(blocked),
+                "seed {seed}: {status:#?}"
+            );
+        }
         run.world.lock().unwrap().heal();
         run.ends();
     }
