@@ -400,6 +400,8 @@ fn without_a_disk_the_settings_are_right_and_commands_for_a_spool_say_that_there
         &["quarantine", "ls"],
         &["quarantine", "requeue", "--all"],
         &["rejects", "ls"],
+        &["rejects", "reverify"],
+        &["audit", "--since", "1h"],
         &["tail"],
         &["prove"],
     ] {

@@ -34,14 +34,19 @@ impl Place {
     /// With `ack = "kafka"` there is none, unless one is named.
     fn of(&self, config: Config) -> Result<Config, Failure> {
         if config.ack == Ack::Kafka && self.spool_dir.is_none() {
-            return Err(Failure::Usage(
-                "ack = \"kafka\" keeps nothing on disk: there is no spool, no quarantine, no ledger of refusals and no control.sock. \
-                 For a spool that was left by ack = \"spool\", name its directory: --spool-dir DIR"
-                    .into(),
-            ));
+            return Err(no_spool());
         }
         Ok(config)
     }
+}
+
+/// With `ack = "kafka"`.
+pub(super) fn no_spool() -> Failure {
+    Failure::Usage(
+        "ack = \"kafka\" keeps nothing on disk: there is no spool, no quarantine, no ledger of refusals and no control.sock. \
+         For a spool that was left by ack = \"spool\", name its directory: --spool-dir DIR"
+            .into(),
+    )
 }
 
 /// The spool that is meant, and the way to the brokers. Topics and the rest come from the settings file.

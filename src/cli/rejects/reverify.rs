@@ -2,13 +2,16 @@
 //! that pass into the spool.
 
 use super::{
-    super::{Failure, Outcome, output::Output, progress::Progress, settings::load, verify::Judge},
+    super::{
+        Failure, Outcome, output::Output, place::no_spool, progress::Progress, settings::load,
+        verify::Judge,
+    },
     Which, read,
 };
 use crate::{
     callback::names::{Family, SourceName},
     clock::SystemClock,
-    config::{Config, Flags},
+    config::{Ack, Config, Flags},
     control::{Client, Reply, Request},
     metrics::Callbacks,
     rejects::{self, Entry, Gate, Passed, Reverified},
@@ -38,6 +41,9 @@ const NAMES: usize = 20_000;
 
 pub(super) fn run(args: &Args) -> Outcome {
     let config = load(&args.flags)?.config;
+    if config.ack == Ack::Kafka && args.flags.spool_dir.is_none() {
+        return Err(no_spool());
+    }
     let judges = Judges::of(&config);
     let mut output = Output::standard();
     let (mut passing, mut failing) = (Vec::new(), 0_u64);
