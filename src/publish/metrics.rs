@@ -94,7 +94,7 @@ impl Metrics {
             )?,
             blocked: register.gauges(
                 "livebridge_topic_blocked",
-                "1 while the topic takes nothing: unknown, not authorised, or nothing for 30 s though the brokers answer.",
+                "1 while the topic takes nothing: unknown, not authorised, refused while others are taken, or nothing for 30 s though the brokers answer.",
                 &["topic"],
             )?,
             partitions_changed: register.counters(

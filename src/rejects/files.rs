@@ -4,10 +4,10 @@ use super::entry::Entry;
 use crate::{clock::Millis, config::Rejects, owner};
 use std::{
     collections::BTreeSet,
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
     ops::ControlFlow,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -117,7 +117,8 @@ impl Files {
 
     fn make_directory(&self) -> io::Result<()> {
         if let Some(spool) = self.dir.parent() {
-            fs::create_dir_all(spool)?;
+            let mut above = DirBuilder::new();
+            above.recursive(true).mode(0o700).create(spool)?;
         }
         owner::make_directory(&self.dir)
     }
