@@ -30,39 +30,61 @@ pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
         Ok(()) => {
             let made = OpenOptions::new()
                 .read(true)
-                .custom_flags(no_link().union(OFlags::DIRECTORY).bits().cast_signed())
+                .custom_flags((OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed())
                 .open(path);
             if let (Ok(made), Some(above)) = (made, path.parent()) {
                 give(&made, above);
             }
             Ok(())
         }
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && is_directory(path) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(io::Error::new(
+            io::ErrorKind::NotADirectory,
+            format!(
+                "{} is no directory, or a link that its owner may have put there",
+                path.display()
+            ),
+        )),
         Err(e) => Err(e),
     }
 }
 
-/// Opens a file to read and write, or makes it, for its owner alone (0600). Never through a link: root would write where it leads.
+/// For root in the directory of somebody else a link is none: that one may lead it anywhere.
+fn is_directory(path: &Path) -> bool {
+    let above = path.parent().and_then(|above| fs::metadata(above).ok());
+    let theirs =
+        above.is_some_and(|above| is_theirs(rustix::process::geteuid().as_raw(), above.uid()));
+    if theirs {
+        fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+    } else {
+        path.is_dir()
+    }
+}
+
+/// Makes a file to read and write, for its owner alone (0600), and gives it. An error if there is anything of that name.
+pub(crate) fn make(path: &Path) -> io::Result<File> {
+    let made = through_no_link().create_new(true).mode(0o600).open(path)?;
+    if let Some(directory) = path.parent() {
+        give(&made, directory);
+    }
+    Ok(made)
+}
+
+/// Opens a file to read and write, or makes it.
 pub(crate) fn open_or_make(path: &Path) -> io::Result<File> {
+    match make(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => through_no_link().open(path),
+        other => other,
+    }
+}
+
+/// How files are opened to read and write: never through a link, since root would write where it leads.
+pub(crate) fn through_no_link() -> OpenOptions {
     let mut how = OpenOptions::new();
     how.read(true)
         .write(true)
-        .mode(0o600)
-        .custom_flags(no_link().bits().cast_signed());
-    match how.clone().create_new(true).open(path) {
-        Ok(made) => {
-            if let Some(directory) = path.parent() {
-                give(&made, directory);
-            }
-            Ok(made)
-        }
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => how.open(path),
-        Err(e) => Err(e),
-    }
-}
-
-const fn no_link() -> OFlags {
-    OFlags::NOFOLLOW
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    how
 }
 
 const fn is_theirs(made_by: u32, directory_of: u32) -> bool {
@@ -136,7 +158,8 @@ mod tests {
         fs::write(elsewhere.join("shadow"), "secret").unwrap();
         let before = of(&elsewhere);
         fs::create_dir(&spool).unwrap();
-        if rustix::process::geteuid().is_root() {
+        let is_root = rustix::process::geteuid().is_root();
+        if is_root {
             fchown(File::open(&spool).unwrap(), Some(61_184), None).unwrap();
         }
         let link = |name: &str, to: &str| {
@@ -145,7 +168,7 @@ mod tests {
         };
         assert!(open_or_make(&link("lock", "shadow")).is_err());
         assert!(open_or_make(&link("new", "not-there")).is_err());
-        make_directory(&link("corrupt", "")).unwrap();
+        assert_eq!(make_directory(&link("corrupt", "")).is_err(), is_root);
         assert!(!elsewhere.join("not-there").exists());
         assert_eq!(
             (of(&elsewhere), of(&elsewhere.join("shadow"))),

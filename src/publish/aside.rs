@@ -98,12 +98,16 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         code: Code,
     ) -> Result<bool, Fault> {
         self.blame(at, code);
-        let is_exact = self.exact.is_some();
+        let (is_exact, acks) = (self.exact.is_some(), self.acks);
         let lane = &mut self.lanes[at];
         lane.verdict = None;
         lane.solo.close();
-        let others_work = is_exact || self.acks > lane.suspected_at;
-        let judgement = lane.course.alone_failed(now, code.class(), others_work);
+        let takes_nothing = if is_exact {
+            lane.course.is_probed()
+        } else {
+            lane.takes_nothing_alone(acks)
+        };
+        let judgement = lane.course.alone_failed(now, code.class(), takes_nothing);
         self.show_blocked(at);
         match judgement {
             Alone::Again => Ok(false),
@@ -153,6 +157,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// The record that the lane had sent alone, or would have, is settled: the lane may join the others again.
     pub(super) fn alone_settled(&mut self, at: LaneId) {
         let lane = &mut self.lanes[at];
+        lane.alone_failures = 0;
         lane.course.alone_settled(lane.window.restart());
         if lane.course.way(Tick::MAX) == Way::Shared {
             lane.solo.close();
@@ -163,11 +168,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
 
     /// Something of ours, not of the record, was in the way of sending it alone.
     pub(super) fn later(&mut self, now: Tick, at: LaneId) -> Took {
-        let is_exact = self.exact.is_some();
         let lane = &mut self.lanes[at];
         lane.solo.close();
-        let others_work = is_exact || self.acks > lane.suspected_at;
-        lane.course.alone_failed(now, Class::Retriable, others_work);
+        lane.course.alone_failed(now, Class::Retriable, false);
         Took::Later(self.not_before(now, at))
     }
 

@@ -247,8 +247,8 @@ impl Course {
         };
     }
 
-    /// The record sent alone failed. A topic that was only suspected takes nothing, if `others_work` meanwhile.
-    pub fn alone_failed(&mut self, now: Tick, class: Class, others_work: bool) -> Alone {
+    /// The record sent alone failed. `takes_nothing`: the topic was seen to take nothing while others are taken.
+    pub fn alone_failed(&mut self, now: Tick, class: Class, takes_nothing: bool) -> Alone {
         let then_singly = self.singly_through();
         match class {
             Class::Poison(refusal) => {
@@ -265,14 +265,14 @@ impl Course {
             Class::Retriable | Class::Fatal => {
                 let not_before = now + self.backoff.next_wait();
                 self.state = match then_singly {
-                    Some(through) if !self.is_probed() => State::Singly {
+                    Some(through) if !self.is_probed() && !takes_nothing => State::Singly {
                         through,
                         not_before,
                     },
                     _ => State::Blocked {
                         probe_at: not_before,
                         then_singly,
-                        proven: others_work || self.is_blocked(),
+                        proven: takes_nothing || self.is_blocked(),
                     },
                 };
             }

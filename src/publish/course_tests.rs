@@ -104,6 +104,22 @@ fn what_ends_the_producer_of_others_again_and_again_is_tried_by_itself() {
 }
 
 #[test]
+fn one_by_one_a_topic_that_takes_nothing_while_others_are_taken_is_blocked_too() {
+    let mut course = Course::new(1);
+    let poison = End {
+        class: Some(Class::Poison(Refusal::Policy)),
+        ..ends(3, true)
+    };
+    course.shared_failed(LATER, poison);
+    course.alone_failed(LATER, Class::Retriable, false);
+    assert_eq!(course.mode(), Mode::Singly);
+    course.alone_failed(LATER, Class::Retriable, true);
+    assert_eq!(course.mode(), Mode::Blocked);
+    course.alone_settled(Seq(4));
+    assert_eq!(course.mode(), Mode::Singly, "through 10");
+}
+
+#[test]
 fn what_ends_only_its_own_producer_goes_on_as_it_does() {
     let mut course = Course::new(1);
     assert_eq!(end_times(&mut course, 20, ends(3, false)), [false; 20]);

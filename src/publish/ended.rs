@@ -1,8 +1,8 @@
 //! Whether one lane ends the producer that all share, again and again, with errors that say nothing about its topic: pure.
 //!
 //! A lane whose batch is refused first each time would keep the others from getting anywhere. Where nobody else has anything under
-//! way, nothing is gained by trying it aside. Where all are refused alike, each is tried aside in the end; none is called blocked by
-//! that, as long as no other gets on.
+//! way, nothing is gained by trying it aside. Where all are refused alike, each may be tried aside in the end; none is called
+//! blocked by that, as long as no other gets on.
 
 use super::classify::Class;
 use crate::spool::Seq;

@@ -141,10 +141,7 @@ impl Watcher {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    let answered = self.look(&mut known);
-                    if answered {
-                        self.mailbox.answered();
-                    }
+                    let answered = self.topics.is_empty() || self.look(&mut known);
                     let again = if answered {
                         self.every
                     } else {
@@ -157,15 +154,12 @@ impl Watcher {
         }
     }
 
-    /// Whether the brokers answer. The client must not outlive the look: nobody polls it, and its queue of events has no limit. What it
+    /// Whether the brokers answer, which the publisher hears. The client must not outlive the look: nobody polls it, and its queue of events has no limit. What it
     /// has to say, the publisher's own says, too.
     fn look(&self, known: &mut Known) -> bool {
         let Some(client) = self.client() else {
             return false;
         };
-        if self.topics.is_empty() {
-            return client.client().fetch_metadata(None, PATIENCE).is_ok();
-        }
         for topic in &self.topics {
             // If nobody answers, the others needn't be asked about.
             let Ok(count) = count(&client, topic) else {
@@ -183,6 +177,7 @@ impl Watcher {
                 self.metrics.partitions_changed(topic);
             }
         }
+        self.mailbox.answered();
         true
     }
 

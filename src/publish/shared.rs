@@ -133,7 +133,6 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             let others_lose = losers > usize::from(lane.loses());
             let end = lane.ended(others_lose);
             if lane.course.shared_failed(now, end) {
-                lane.suspected_at = self.acks;
                 let topic = lane.topic.as_deref();
                 tracing::warn!(
                     topic,

@@ -188,7 +188,7 @@ impl Current {
             return Ok(None);
         }
         Ok(Some(Self {
-            file: OpenOptions::new().append(true).open(path)?,
+            file: owner::through_no_link().append(true).open(path)?,
             begun: number,
             entries,
             bytes: content.len() as u64,
@@ -266,7 +266,7 @@ pub fn mark_accepted(spool: &Path, names: &[String]) -> io::Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}
     }
-    let mut file = owner::open_or_make(&written)?;
+    let mut file = owner::make(&written)?;
     file.write_all(lines.as_bytes())?;
     fs::rename(written, dir.join(ACCEPTED))
 }

@@ -5,9 +5,9 @@
 use crate::owner;
 use rustix::fs::{Advice, StatVfs};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
-    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt},
     path::{Path, PathBuf},
 };
 
@@ -214,21 +214,11 @@ impl ReadDisk for RealDisk {
 
 impl Disk for RealDisk {
     fn create(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(self.path(dir, name))?;
-        owner::give(&file, &self.directory(dir));
-        Ok(Box::new(file))
+        Ok(Box::new(owner::make(&self.path(dir, name))?))
     }
 
     fn open_to_write(&self, dir: Dir, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.path(dir, name))?;
+        let file = owner::through_no_link().open(self.path(dir, name))?;
         Ok(Box::new(file))
     }
 

@@ -20,12 +20,6 @@ pub(in crate::spool) struct Fullness {
     stranded: bool,
 }
 
-/// From taking records to refusing them, or back.
-enum Turn {
-    Full(String),
-    Free,
-}
-
 impl Fullness {
     fn blocked(&self) -> Option<&String> {
         let no_next = self.no_next.as_ref().filter(|_| self.stranded);
@@ -34,15 +28,6 @@ impl Fullness {
 
     fn is_full(&self) -> bool {
         self.over || self.blocked().is_some()
-    }
-
-    /// What has changed since it was full, or wasn't.
-    fn turn(&self, was_full: bool) -> Option<Turn> {
-        match self.is_full() {
-            true if !was_full => self.because().map(Turn::Full),
-            false if was_full => Some(Turn::Free),
-            _ => None,
-        }
     }
 
     /// For people; none if new records are taken.
@@ -91,9 +76,11 @@ impl Shared {
         let mut fullness = locked(&self.fullness);
         let was_full = fullness.is_full();
         change(&mut fullness);
-        let turn = fullness.turn(was_full);
+        let has_turned = fullness.is_full() != was_full;
         drop(fullness);
-        tell(turn);
+        if has_turned {
+            self.tell();
+        }
     }
 
     /// Whether `more` bytes of new records fit now, besides `under_way`. Full at the limit, and then until the unsettled bytes are below
@@ -109,24 +96,28 @@ impl Shared {
         if !fullness.over && unsettled > 0 && unsettled + more > max {
             fullness.over = true;
         }
-        let (turn, is_full) = (fullness.turn(was_full), fullness.is_full());
+        let is_full = fullness.is_full();
         drop(fullness);
-        tell(turn);
+        if is_full != was_full {
+            self.tell();
+        }
         !is_full
+    }
+
+    /// Logs how it is now, if that isn't what was logged last. Not under the lock that probes wait for: who reads the log may be slow.
+    fn tell(&self) {
+        let mut told = locked(&self.told_full);
+        match self.full_because() {
+            Some(why) if !*told => tracing::error!("the spool takes no new records: {why}"),
+            None if *told => tracing::info!("the spool takes records again"),
+            _ => return,
+        }
+        *told = !*told;
     }
 
     /// Why new records are refused, for people; none if they are taken.
     pub(in crate::spool) fn full_because(&self) -> Option<String> {
         locked(&self.fullness).because()
-    }
-}
-
-/// Not under the lock, which probes wait for: who reads the log may be slow.
-fn tell(turn: Option<Turn>) {
-    match turn {
-        Some(Turn::Full(why)) => tracing::error!("the spool takes no new records: {why}"),
-        Some(Turn::Free) => tracing::info!("the spool takes records again"),
-        None => {}
     }
 }
 

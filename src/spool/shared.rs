@@ -87,6 +87,8 @@ pub(in crate::spool) struct Shared {
     pub(in crate::spool) forgets: Mutex<Forgets>,
     pub(in crate::spool) wake: SyncSender<()>,
     pub(in crate::spool) fullness: Mutex<Fullness>,
+    /// Whether the log says that it is full.
+    pub(in crate::spool) told_full: Mutex<bool>,
     last_error: Mutex<Option<String>>,
     _lock: Option<Lock>,
 }
@@ -135,6 +137,7 @@ impl Shared {
             forgets: Mutex::default(),
             wake: parts.wake,
             fullness: Mutex::default(),
+            told_full: Mutex::default(),
             last_error: Mutex::default(),
             _lock: parts.lock,
         }
