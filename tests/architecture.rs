@@ -38,6 +38,7 @@ const PURE: &[&str] = &[
     "spool/window.rs",
     "hold/book.rs",
     "hold/share.rs",
+    "publish/exact/account.rs",
     "publish/course.rs",
     "publish/ended.rs",
     "publish/plan.rs",

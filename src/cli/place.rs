@@ -31,22 +31,21 @@ impl Place {
         self.of(load_without_keys(&flags)?.config)
     }
 
-    /// With `ack = "kafka"` there is none, unless one is named.
     fn of(&self, config: Config) -> Result<Config, Failure> {
-        if config.ack == Ack::Kafka && self.spool_dir.is_none() {
-            return Err(no_spool());
-        }
-        Ok(config)
+        with_a_spool(config, self.spool_dir.is_some())
     }
 }
 
-/// With `ack = "kafka"`.
-pub(super) fn no_spool() -> Failure {
-    Failure::Usage(
-        "ack = \"kafka\" keeps nothing on disk: there is no spool, no quarantine, no ledger of refusals and no control.sock. \
-         For a spool that was left by ack = \"spool\", name its directory: --spool-dir DIR"
-            .into(),
-    )
+/// With `ack = "kafka"` there is none, unless one is named.
+pub(super) fn with_a_spool(config: Config, is_named: bool) -> Result<Config, Failure> {
+    if config.ack == Ack::Kafka && !is_named {
+        return Err(Failure::Usage(
+            "ack = \"kafka\" keeps nothing on disk: there is no spool, no quarantine, no ledger of refusals and no control.sock. \
+             For a spool that was left by ack = \"spool\", name its directory: --spool-dir DIR"
+                .into(),
+        ));
+    }
+    Ok(config)
 }
 
 /// The spool that is meant, and the way to the brokers. Topics and the rest come from the settings file.

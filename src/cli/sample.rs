@@ -35,7 +35,9 @@ pub(super) fn read(text: &str) -> Result<Vec<Sample>, String> {
     for value in values {
         if json::kind(value.get()) == json::Kind::Array {
             is_alone = false;
-            callbacks.extend(elements(&value).map_err(|e| wrong(&e))?);
+            let inside: Vec<Box<RawValue>> =
+                serde_json::from_str(value.get()).map_err(|e| wrong(&e))?;
+            callbacks.extend(inside);
         } else {
             callbacks.push(value);
         }
@@ -52,10 +54,6 @@ pub(super) fn read(text: &str) -> Result<Vec<Sample>, String> {
         [_] if is_alone => Ok(vec![Sample(text.into())]),
         several => Ok(several.iter().map(|one| Sample(one.get().into())).collect()),
     }
-}
-
-fn elements(array: &RawValue) -> serde_json::Result<Vec<Box<RawValue>>> {
-    serde_json::from_str(array.get())
 }
 
 impl Sample {

@@ -102,6 +102,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let lane = &mut self.lanes[at];
         lane.verdict = None;
         lane.solo.close();
+        // In a transaction of its own nobody else's ack can be had meanwhile.
         let takes_nothing = if is_exact {
             lane.course.is_probed()
         } else {

@@ -22,12 +22,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
         if mail.all_down {
             self.out_of_reach();
-        } else if mail.answered && self.kafka.reachable == Some(false) {
-            self.reached();
-        } else if mail.answered {
-            // What is wrong besides stays known.
-            self.moved |= self.kafka.reachable.is_none();
-            self.kafka.reachable = Some(true);
+        } else if mail.answered && self.in_reach() {
+            self.trouble = None;
         }
         if let Some(trouble) = mail.trouble {
             self.trouble = Some(trouble.after(self.trouble.take()));
@@ -130,13 +126,20 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
 
     /// A broker has done what it was asked for.
     pub(super) fn reached(&mut self) {
-        if self.kafka.reachable == Some(false) {
+        self.in_reach();
+        self.trouble = None;
+    }
+
+    /// True: it wasn't, so what was wrong is over. Whatever else is wrong stays known.
+    fn in_reach(&mut self) -> bool {
+        let before = self.kafka.reachable.replace(true);
+        self.moved |= before != Some(true);
+        let is_back = before == Some(false);
+        if is_back {
             tracing::info!("Kafka is in reach again");
             self.parts.metrics.kafka_reachable(true);
         }
-        self.moved |= self.kafka.reachable != Some(true);
-        self.kafka.reachable = Some(true);
-        self.trouble = None;
+        is_back
     }
 
     fn out_of_reach(&mut self) {

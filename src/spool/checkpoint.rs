@@ -55,6 +55,11 @@ impl Found {
     pub(in crate::spool) const fn is_valid(self) -> bool {
         matches!(self, Self::Valid | Self::HalfUnreadable)
     }
+
+    /// Whether it once said so, and doesn't any more.
+    pub(in crate::spool) const fn is_lost(self) -> bool {
+        matches!(self, Self::Damaged | Self::Missing)
+    }
 }
 
 /// Why it can't be read.
@@ -95,9 +100,7 @@ impl Checkpoint {
     /// next start must not look for it.
     pub(in crate::spool) fn begin_anew(&mut self, disk: &dyn Disk, before: Seq) -> io::Result<()> {
         let mut settled = Settled::default();
-        for family in Family::ALL {
-            settled.advance(*family, before);
-        }
+        settled.advance_all(before);
         write_file(disk, 0, &settled)?;
         *self = Self {
             file: disk.open_to_write(Dir::Root, NAME)?,
@@ -110,9 +113,7 @@ impl Checkpoint {
     /// Nothing up to here is there any more, nor will be: the next start must not look for it.
     pub(in crate::spool) fn pass(&mut self, through: Seq) -> io::Result<()> {
         let mut settled = self.settled;
-        for family in Family::ALL {
-            settled.advance(*family, through);
-        }
+        settled.advance_all(through);
         self.store(&settled, through)
     }
 

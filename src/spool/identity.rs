@@ -2,7 +2,7 @@
 //! random name of a run.
 
 use super::{
-    checkpoint::{Checkpoint, Found},
+    checkpoint::Checkpoint,
     disk::{Dir, Disk, RealDisk, read_all, write_whole},
     lineage, look,
     outlet::Settled,
@@ -124,7 +124,7 @@ pub fn adopt(dir: &Path, all: bool) -> Result<Adopted, String> {
 /// What the run has that this spool stood down for counts as settled from now on.
 fn leave_to_the_other(disk: &dyn Disk, covered: &Settled) -> Result<(), String> {
     let (mut checkpoint, found) = Checkpoint::open(disk).map_err(|e| e.to_string())?;
-    if matches!(found, Found::Damaged | Found::Missing) {
+    if found.is_lost() {
         return Err("its checkpoint is damaged or gone: `livebridge serve` mends it and goes on standing down; then adopt it".into());
     }
     let mut settled = checkpoint.settled();

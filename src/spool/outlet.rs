@@ -23,6 +23,13 @@ impl Settled {
             .unwrap_or_default()
     }
 
+    /// The same for each.
+    pub(in crate::spool) fn advance_all(&mut self, through: Seq) {
+        for family in Family::ALL {
+            self.advance(*family, through);
+        }
+    }
+
     /// Moves a family forward; never back.
     pub fn advance(&mut self, family: Family, through: Seq) {
         if let Some(seq) = self.0.get_mut(usize::from(family.code())) {

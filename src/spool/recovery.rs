@@ -88,7 +88,7 @@ pub(in crate::spool) fn recover(
     };
     recovered.damage.extend(found.damage());
     let (closed, log) = recovered.segments(disk, corrupt, &names, expected)?;
-    if matches!(found, Found::Damaged | Found::Missing) {
+    if found.is_lost() {
         let before = Seq(log.start.0.saturating_sub(1));
         recovered
             .checkpoint

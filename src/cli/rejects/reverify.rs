@@ -3,7 +3,7 @@
 
 use super::{
     super::{
-        Failure, Outcome, output::Output, place::no_spool, progress::Progress, settings::load,
+        Failure, Outcome, output::Output, place::with_a_spool, progress::Progress, settings::load,
         verify::Judge,
     },
     Which, read,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     callback::names::{Family, SourceName},
     clock::SystemClock,
-    config::{Ack, Config, Flags},
+    config::{Config, Flags},
     control::{Client, Reply, Request},
     metrics::Callbacks,
     rejects::{self, Entry, Gate, Passed, Reverified},
@@ -40,10 +40,7 @@ pub(super) struct Args {
 const NAMES: usize = 20_000;
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let config = load(&args.flags)?.config;
-    if config.ack == Ack::Kafka && args.flags.spool_dir.is_none() {
-        return Err(no_spool());
-    }
+    let config = with_a_spool(load(&args.flags)?.config, args.flags.spool_dir.is_some())?;
     let judges = Judges::of(&config);
     let mut output = Output::standard();
     let (mut passing, mut failing) = (Vec::new(), 0_u64);

@@ -2,13 +2,13 @@
 //! means.
 
 use super::transaction::{Do, Phase};
-use crate::publish::lanes::LaneId;
 use crate::{
     callback::names::Family,
     publish::{
         Fault,
         broker::{Ask, Broker, Enqueued, Producer},
         classify::{Class, Code},
+        lanes::LaneId,
         mailbox::Ticket,
         message::Message,
         plan::{Mode, Tick},

@@ -4,7 +4,6 @@ use super::{
     account::Account,
     transaction::{Do, Outcome, Phase},
 };
-use crate::publish::lanes::LaneId;
 use crate::{
     callback::names::Family,
     publish::{
@@ -12,6 +11,7 @@ use crate::{
         broker::{Broker, Enqueued, Producer},
         classify::Code,
         feed::Took,
+        lanes::LaneId,
         mailbox::{RecordTicket, Report, Ticket},
         message::Message,
         plan::Tick,

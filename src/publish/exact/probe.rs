@@ -10,13 +10,13 @@
 //! Kafka lets no next transaction begin under an id before the last one is over in all its partitions.
 
 use super::{Purpose, transaction::Outcome};
-use crate::publish::lanes::LaneId;
 use crate::{
     publish::{
         Fault,
         broker::{Ask, Broker, Enqueued, OpenError, Producer},
         classify::{Class, Code},
         feed::Took,
+        lanes::LaneId,
         mailbox::{Answer, ProducerId, Ticket},
         plan::Tick,
         publisher::{Publisher, Render},

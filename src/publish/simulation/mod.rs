@@ -50,13 +50,9 @@ fn seeds_that_failed_before() {
 fn a_topic_that_always_fails_for_no_known_reason_holds_up_no_other() {
     for seed in 1..=200 {
         let mut run = Run::new(seed);
-        let mut world = run.world.lock().unwrap();
-        world.kafka().calm = true;
-        world.kafka().odd.insert("a".into());
-        for _ in 0..20 {
-            run.taken += world.accept(&mut run.dice);
-        }
-        drop(world);
+        run.world.lock().unwrap().kafka().calm = true;
+        run.odd_are(&["a"]);
+        run.accepts_some();
         run.goes_on_until(|world| world.all_settled_but("a"));
         run.world.lock().unwrap().heal();
         run.ends();
@@ -68,21 +64,12 @@ fn a_topic_that_always_fails_for_no_known_reason_holds_up_no_other() {
 fn where_all_are_refused_alike_no_topic_is_blocked_and_all_go_on_afterwards() {
     for seed in 1..=200 {
         let mut run = Run::new(seed);
-        let mut world = run.world.lock().unwrap();
-        world.kafka().calm = true;
-        for _ in 0..20 {
-            run.taken += world.accept(&mut run.dice);
-        }
-        drop(world);
+        run.world.lock().unwrap().kafka().calm = true;
+        run.accepts_some();
         // All were taken before, each several times.
         run.goes_on_until(|world| world.all_settled_but(""));
-        let mut world = run.world.lock().unwrap();
-        world.kafka().odd = ["a", "b", "c"].map(str::to_owned).into();
-        for _ in 0..20 {
-            run.taken += world.accept(&mut run.dice);
-        }
-        drop(world);
-        run.wake = Some(run.now);
+        run.odd_are(&["a", "b", "c"]);
+        run.accepts_some();
         for _ in 0..2_000 {
             run.step(false);
             run.kafka_acts();
@@ -186,6 +173,20 @@ impl Run {
             now: Tick::ZERO,
             wake: Some(Tick::ZERO),
         }
+    }
+
+    fn accepts_some(&mut self) {
+        let mut world = self.world.lock().unwrap();
+        for _ in 0..20 {
+            self.taken += world.accept(&mut self.dice);
+        }
+        // The spool rings.
+        self.wake = Some(self.now);
+    }
+
+    fn odd_are(&self, topics: &[&str]) {
+        let odd = topics.iter().map(|topic| (*topic).to_owned());
+        self.world.lock().unwrap().kafka().odd = odd.collect();
     }
 
     fn kafka_acts(&mut self) {

@@ -1,7 +1,6 @@
 //! What a spool holds, segment by segment, in numbers.
 
 use super::super::{
-    checkpoint::Found,
     disk::{Dir, ReadDisk},
     index::Entry,
     outlet::Settled,
@@ -102,7 +101,7 @@ impl Look {
         Ok(Listing {
             spool_id: self.id.clone(),
             checkpoint: checkpoint.collect(),
-            checkpoint_valid: !matches!(self.checkpoint, Found::Damaged | Found::Missing),
+            checkpoint_valid: !self.checkpoint.is_lost(),
             records: segments.iter().map(|s| s.records).sum(),
             pending: segments.iter().map(pending).sum(),
             quarantine: Files {
