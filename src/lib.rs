@@ -35,6 +35,8 @@ pub mod follow;
 pub mod front;
 pub mod health;
 pub mod hold;
+#[cfg(test)]
+mod logged;
 pub mod metrics;
 mod owner;
 pub mod publish;

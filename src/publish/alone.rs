@@ -61,7 +61,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                     record.accepted_at,
                 );
                 lane.solo.in_flight = Some(record.clone());
-                lane.alone_since = self.acks;
+                lane.tries.sent(self.acks);
                 self.traced.sent(record, &*self.parts.clock);
                 Ok(Took::Yes)
             }

@@ -5,6 +5,7 @@ use super::{
     broker::Broker,
     classify::{Class, Code},
     course::Alone,
+    ended::Tries,
     feed::Took,
     lanes::LaneId,
     message::Message,
@@ -106,7 +107,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let takes_nothing = if is_exact {
             lane.course.is_probed()
         } else {
-            lane.takes_nothing_alone(acks)
+            lane.tries.failed(acks)
         };
         let judgement = lane.course.alone_failed(now, code.class(), takes_nothing);
         self.show_blocked(at);
@@ -158,7 +159,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// The record that the lane had sent alone, or would have, is settled: the lane may join the others again.
     pub(super) fn alone_settled(&mut self, at: LaneId) {
         let lane = &mut self.lanes[at];
-        lane.alone_failures = 0;
+        lane.tries = Tries::default();
         lane.course.alone_settled(lane.window.restart());
         if lane.course.way(Tick::MAX) == Way::Shared {
             lane.solo.close();

@@ -62,3 +62,39 @@ impl Ended {
         }
     }
 }
+
+/// What a lane's records that were sent alone have shown, since one was taken.
+#[derive(Debug, Default)]
+pub(super) struct Tries {
+    /// Acks that there had been, of all lanes, when the last one was sent.
+    acks: u64,
+    failures: u32,
+}
+
+impl Tries {
+    pub(super) const fn sent(&mut self, acks: u64) {
+        self.acks = acks;
+    }
+
+    /// It failed. Whether that is the topic's trouble: it did so before, and others were acked meanwhile.
+    pub(super) const fn failed(&mut self, acks: u64) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.failures > 1 && acks > self.acks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_topics_trouble_if_it_fails_twice_and_others_are_acked_meanwhile() {
+        let mut tries = Tries::default();
+        tries.sent(5);
+        assert!(!tries.failed(9), "once says nothing");
+        tries.sent(9);
+        assert!(!tries.failed(9), "nobody was acked");
+        tries.sent(9);
+        assert!(tries.failed(10));
+    }
+}

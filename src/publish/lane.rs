@@ -4,7 +4,7 @@ use super::{
     broker::Producer,
     classify::{Class, Code},
     course::Course,
-    ended::End,
+    ended::{End, Tries},
     exact::{BYTES_MAX, RECORDS_MAX},
     mailbox::ProducerId,
     place::Place,
@@ -177,10 +177,7 @@ pub(super) struct Lane<C, P> {
     pub(super) waiting: Option<Millis>,
     /// The gravest class among its reports since the shared producer began to fail.
     pub(super) verdict: Option<Class>,
-    /// How many acks there had been, of all lanes, when its record was sent alone.
-    pub(super) alone_since: u64,
-    /// How often one failed alone, since one was taken.
-    pub(super) alone_failures: u32,
+    pub(super) tries: Tries,
     /// In exactly-once: the last record that its topic had no time for.
     pub(super) suspect: Option<(Family, Seq)>,
     last_error: Option<String>,
@@ -208,8 +205,7 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
                 dying: None,
             },
             suspect: None,
-            alone_since: 0,
-            alone_failures: 0,
+            tries: Tries::default(),
             waiting: None,
             verdict: None,
             last_error: None,
@@ -247,12 +243,6 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
             first: self.window.first().unwrap_or_else(|| passed.next()),
             passed,
         }
-    }
-
-    /// A record sent alone has failed: whether that was seen to be this topic's trouble alone, more than once.
-    pub(super) const fn takes_nothing_alone(&mut self, acks: u64) -> bool {
-        self.alone_failures = self.alone_failures.saturating_add(1);
-        self.alone_failures > 1 && acks > self.alone_since
     }
 
     /// Whether the end of the shared producer costs it something that no error was about.

@@ -1,9 +1,10 @@
 //! Copies against librdkafka's mock cluster, and against no Kafka at all.
 
 use super::{
-    super::{access::Access, client_log::tests::logged, mailbox::Mailbox, properties::Queue},
+    super::{access::Access, mailbox::Mailbox, properties::Queue},
     *,
 };
+use crate::logged::logged;
 use prometheus::{IntGauge, Registry};
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,

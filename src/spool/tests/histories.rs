@@ -11,7 +11,7 @@ use super::{
     fake_disk::{FakeDisk, Survives},
     rig::{self, Run},
 };
-use crate::callback::names::Family;
+use crate::{callback::names::Family, logged::logged};
 use std::sync::{Arc, atomic::Ordering};
 
 fn on(disk: &FakeDisk) -> Arc<dyn Disk> {
@@ -168,6 +168,27 @@ fn full_at_max_bytes_and_open_again_below_95_percent_without_a_restart() {
         ),
         (0, 0)
     );
+}
+
+#[test]
+fn that_it_is_full_and_that_it_no_longer_is_are_one_line_each() {
+    let text = logged(|| {
+        let mut run = rig::open(&on(&FakeDisk::new()), 64 << 10, 1).unwrap();
+        let mut refused = 0;
+        for n in 0..1000 {
+            refused += u64::from(run.commit(&[n]).1[0] == Some(Err(AppendError::Full)));
+        }
+        assert!(refused > 100, "{refused}");
+        run.settle_all(run.outlet.durable_end()).unwrap();
+    });
+    let lines = |words| text.lines().filter(|line| line.contains(words)).count();
+    assert_eq!(lines("ERROR"), 1, "{text}");
+    assert_eq!(
+        lines("takes no new records: the unsettled records reached spool.max_bytes"),
+        1,
+        "{text}"
+    );
+    assert_eq!(lines("takes records again"), 1, "{text}");
 }
 
 #[test]
