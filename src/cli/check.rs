@@ -9,12 +9,10 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     config::{Ack, Config, Flags},
+    publish,
     spool::volume,
 };
 use rdkafka::admin::ResourceSpecifier;
-
-/// What `message.max.bytes` has beyond `limits.body_bytes`.
-const MESSAGE_OVERHEAD: u64 = 64 << 10;
 
 /// Validates the settings, and looks at the spool's volume; with --online also at the brokers and topics.
 #[derive(Debug, clap::Args)]
@@ -65,7 +63,7 @@ fn online(config: &Config, write: bool) -> Result<Vec<Finding>, Failure> {
     print(&format!("brokers: {brokers}\n"))?;
     let settings = first.and_then(|id| cluster.settings(&ResourceSpecifier::Broker(id)));
     let mut findings = verdict::broker(settings.as_ref());
-    let message_bytes = config.limits.body_bytes as u64 + MESSAGE_OVERHEAD;
+    let message_bytes = publish::message_bytes(config.limits.body_bytes) as u64;
     let (mut writable, mut of_topics) = (Vec::new(), Vec::new());
     for (name, purpose) in verdict::needed(config) {
         let facts = cluster.topic(&name)?;

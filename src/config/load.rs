@@ -1,9 +1,9 @@
 //! Puts the [`Config`] together, setting by setting, and gathers every fault on the way.
 
 use super::{
-    Ack, Cidr, CloudEvents, Config, Dedup, Delivery, Drain, Faults, Flags, Http, Kafka, Limits,
-    Log, LogFormat, Payload, Rejects, Spool, Surroundings, TlsFiles, Topics, Traces, kafka,
-    kafka_files,
+    Ack, BODY_BYTES_MAX, Cidr, CloudEvents, Config, Dedup, Delivery, Drain, Faults, Flags, Http,
+    Kafka, Limits, Log, LogFormat, Payload, Rejects, Spool, Surroundings, TlsFiles, Topics, Traces,
+    kafka, kafka_files,
     keys::read_limited,
     layers::Layers,
     reference as r, relations,
@@ -249,7 +249,7 @@ fn spool(l: &mut Layers<'_>) -> Spool {
 
 fn limits(l: &mut Layers<'_>) -> Limits {
     Limits {
-        body_bytes: bytes(l, &r::BODY_BYTES, KIB..=64 * MIB),
+        body_bytes: bytes(l, &r::BODY_BYTES, KIB..=BODY_BYTES_MAX as u64),
         // hyper needs at least 8 KiB for a head, and above some 400 KiB it refuses one whatever the limit is.
         header_bytes: bytes(l, &r::HEADER_BYTES, 8 * KIB..=384 * KIB),
         connections: l.value(&r::CONNECTIONS, count(MILLION)),

@@ -223,6 +223,9 @@ pub struct Rejects {
     pub max_age: Duration,
 }
 
+/// The most that `limits.body_bytes` can be.
+pub const BODY_BYTES_MAX: usize = 64 << 20;
+
 /// `limits.*`.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {

@@ -9,7 +9,7 @@ use super::{
     mailbox::ProducerId,
     place::Place,
     plan::{Mode, Route, Tick, routes},
-    properties::{Queue, message_max_bytes},
+    properties::{Queue, message_bytes},
     room::{Load, Room},
     stall::{Patience, Stall},
     status,
@@ -54,7 +54,7 @@ impl Plan {
         let room = Room {
             share: Load {
                 records: WINDOWS_RECORDS / 2 / lanes,
-                bytes: (WINDOWS_BYTES / 2 / lanes).max(message_max_bytes(body_bytes)),
+                bytes: (WINDOWS_BYTES / 2 / lanes).max(message_bytes(body_bytes)),
             },
             pool: Load {
                 records: WINDOWS_RECORDS / 2,
@@ -78,7 +78,7 @@ impl Plan {
         let room = Room {
             share: Load {
                 records: RECORDS_MAX,
-                bytes: BYTES_MAX.max(message_max_bytes(body_bytes)),
+                bytes: BYTES_MAX.max(message_bytes(body_bytes)),
             },
             pool: Load::default(),
         };

@@ -8,7 +8,7 @@ mod relay;
 mod turns;
 
 use super::{Left, plan::Mode};
-use crate::{callback::names::Family, spool::Seq};
+use crate::{callback::names::Family, config::BODY_BYTES_MAX, spool::Seq};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use relay::Relay;
 use std::time::{Duration, Instant};
@@ -149,10 +149,21 @@ fn a_batch_refused_for_size_goes_singly_and_only_what_is_refused_alone_is_set_as
 }
 
 #[test]
+fn a_body_taken_when_larger_ones_were_allowed_is_published() {
+    let relay = Relay::start(&["recording", "stream"]);
+    relay.accept(Family::Recording, "m0");
+    relay.accept(Family::Recording, &"x".repeat(40 << 20));
+    relay.accept(Family::Recording, "m1");
+    relay.settles();
+    assert!(relay.spool.0.lock().unwrap().aside.is_empty());
+    assert_eq!(relay.counted("livebridge_published_total"), 3);
+}
+
+#[test]
 fn what_the_client_itself_finds_too_large_is_set_aside_and_the_others_pass() {
     let relay = Relay::start(&["recording", "stream"]);
     relay.accept(Family::Recording, "m0");
-    relay.accept(Family::Recording, &"x".repeat(200_000));
+    relay.accept(Family::Recording, &"x".repeat(BODY_BYTES_MAX + (64 << 10)));
     relay.accept(Family::Recording, "m1");
     relay.settles();
     assert_eq!(relay.spool.0.lock().unwrap().aside, [(Seq(2), "too_large")]);

@@ -58,7 +58,7 @@ mod turn;
 pub mod window;
 
 pub use metrics::Metrics;
-pub use properties::{own_name, refused_property};
+pub use properties::{message_bytes, own_name, refused_property};
 pub use status::Status;
 
 use crate::{

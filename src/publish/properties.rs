@@ -1,66 +1,21 @@
 //! The producer's librdkafka properties: those of the user first, then the ones that the promise depends on.
 
-use crate::config;
+mod names;
+
+pub use names::{own_name, refused_property};
+
+use crate::config::{self, BODY_BYTES_MAX};
 use rdkafka::ClientConfig;
 
-/// Room for key, headers and framing beside a body of `limits.body_bytes`.
-const OVERHEAD_BYTES: usize = 64 * 1024;
+/// Room for key, headers and framing beside a body.
+const OVERHEAD_BYTES: usize = 64 << 10;
 
-/// (property, why a user can't set it)
-const REFUSED: &[(&str, &str)] = &[
-    ("bootstrap.servers", BROKERS),
-    ("metadata.broker.list", BROKERS),
-    ("enable.idempotence", ORDER),
-    ("enable.gapless.guarantee", ORDER),
-    ("max.in.flight", ONE_IN_FLIGHT),
-    ("max.in.flight.requests.per.connection", ONE_IN_FLIGHT),
-    ("queuing.strategy", ORDER),
-    ("acks", ACKS),
-    ("request.required.acks", ACKS),
-    ("message.timeout.ms", NEVER_GIVE_UP),
-    ("delivery.timeout.ms", NEVER_GIVE_UP),
-    ("retries", NEVER_GIVE_UP),
-    ("message.send.max.retries", NEVER_GIVE_UP),
-    (
-        "delivery.report.only.error",
-        "every ack must be reported, since only an ack settles a record",
-    ),
-    (
-        "partitioner",
-        "a stream must go to the partition that Java clients choose, and stay there",
-    ),
-    (
-        "allow.auto.create.topics",
-        "a mistyped topic must show as an error, not become a new topic",
-    ),
-    ("message.max.bytes", "it follows limits.body_bytes"),
-    (
-        "message.copy.max.bytes",
-        "records are copied: the spool reads on",
-    ),
-    ("queue.buffering.max.messages", WINDOWS),
-    ("queue.buffering.max.kbytes", WINDOWS),
-    ("statistics.interval.ms", "livebridge has its own metrics"),
-    ("transactional.id", TRANSACTIONS),
-    ("transaction.timeout.ms", TRANSACTIONS),
-    (
-        "test.mock.num.brokers",
-        "it replaces the brokers by a mock, where records are lost",
-    ),
-    (
-        "test.mock.broker.rtt",
-        "it replaces the brokers by a mock, where records are lost",
-    ),
-];
+/// The largest message that a client takes: of the largest body that any settings allow. What is pending may have been taken when
+/// `limits.body_bytes` was larger than now; how large a message may be is for the broker to say.
+const MESSAGE_BYTES_MAX: usize = message_bytes(BODY_BYTES_MAX);
 
-const BROKERS: &str = "set kafka.bootstrap_servers instead";
-const ORDER: &str = "the order per stream depends on it";
-const ONE_IN_FLIGHT: &str = "with more than one request under way, a broker may take a new producer's second batch \
-     after it refused the first, and the order per stream is lost";
-const ACKS: &str = "a record is settled only when all in-sync replicas have it";
-const NEVER_GIVE_UP: &str = "a record is tried until Kafka takes it; a timeout never settles one";
-const WINDOWS: &str = "it follows from the windows of the lanes";
-const TRANSACTIONS: &str = "transactions belong to delivery = \"exactly-once\", which sets it";
+/// librdkafka's own limit of a batch.
+const BATCH_BYTES: usize = 1_000_000;
 
 /// What is good for a relay; a user may choose otherwise. By librdkafka's own names, see [`own_name`].
 const FREE: &[(&str, &str)] = &[
@@ -74,21 +29,6 @@ const FREE: &[(&str, &str)] = &[
     ("topic.metadata.propagation.max.ms", "10000"),
     ("socket.keepalive.enable", "true"),
 ];
-
-/// (other name, librdkafka's own), as far as a user may set them.
-const ALIASES: &[(&str, &str)] = &[
-    ("compression.type", "compression.codec"),
-    ("linger.ms", "queue.buffering.max.ms"),
-    ("sasl.mechanism", "sasl.mechanisms"),
-];
-
-/// librdkafka's own name for a property that has two. One set by both names has either value: properties are applied
-/// in no order.
-#[must_use]
-pub fn own_name(property: &str) -> &str {
-    let found = ALIASES.iter().find(|(other, _)| *other == property);
-    found.map_or(property, |(_, own)| own)
-}
 
 /// Takes away the wait for a fuller batch, whoever set it and by which name: for producers whose every record is waited for.
 pub fn send_at_once(client: &mut ClientConfig) {
@@ -104,15 +44,8 @@ pub fn each_is_waited_for(client: &mut ClientConfig, kafka: &config::Kafka) {
     }
 }
 
-/// Why this librdkafka property can't be set under `kafka.properties`; none if it can.
-#[must_use]
-pub fn refused_property(name: &str) -> Option<&'static str> {
-    let found = REFUSED.iter().find(|(refused, _)| *refused == name);
-    found.map(|(_, why)| *why)
-}
-
-/// How much the producer may hold: above what the windows of all lanes can sum up to, so that the queue is never the
-/// narrower one.
+/// How much the producer may hold, besides one message of any size: above what the windows of all lanes can sum up to, so that the
+/// queue is never the narrower one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Queue {
     /// Records.
@@ -121,9 +54,9 @@ pub struct Queue {
     pub bytes: usize,
 }
 
-/// The largest message that the client takes.
+/// What a message of the largest body takes.
 #[must_use]
-pub const fn message_max_bytes(body_bytes: usize) -> usize {
+pub const fn message_bytes(body_bytes: usize) -> usize {
     body_bytes.saturating_add(OVERHEAD_BYTES)
 }
 
@@ -131,13 +64,11 @@ pub const fn message_max_bytes(body_bytes: usize) -> usize {
 #[must_use]
 pub fn client_config(kafka: &config::Kafka, body_bytes: usize, queue: Queue) -> ClientConfig {
     let mut client = ClientConfig::new();
-    for (name, value) in FREE {
-        if !kafka
-            .properties
-            .keys()
-            .any(|given| own_name(given) == *name)
-        {
-            client.set(*name, *value);
+    // A topic that takes the largest message takes every batch.
+    let batch = BATCH_BYTES.min(message_bytes(body_bytes)).to_string();
+    for (name, value) in FREE.iter().copied().chain([("batch.size", batch.as_str())]) {
+        if !kafka.properties.keys().any(|given| own_name(given) == name) {
+            client.set(name, value);
         }
     }
     for (name, value) in &kafka.properties {
@@ -157,14 +88,11 @@ pub fn client_config(kafka: &config::Kafka, body_bytes: usize, queue: Queue) -> 
         ("allow.auto.create.topics", "false".into()),
         ("delivery.report.only.error", "false".into()),
         ("statistics.interval.ms", "0".into()),
-        (
-            "message.max.bytes",
-            message_max_bytes(body_bytes).to_string(),
-        ),
+        ("message.max.bytes", MESSAGE_BYTES_MAX.to_string()),
         ("queue.buffering.max.messages", queue.records.to_string()),
         (
             "queue.buffering.max.kbytes",
-            queue.bytes.div_ceil(1024).to_string(),
+            (queue.bytes + MESSAGE_BYTES_MAX).div_ceil(1024).to_string(),
         ),
     ] {
         client.set(name, value);
@@ -217,6 +145,7 @@ pub fn reading(client: &ClientConfig) -> ClientConfig {
 
 /// Ours that mean nothing to a consumer, which would say so in the log.
 const PRODUCERS_OWN: &[&str] = &[
+    "batch.size",
     "compression.codec",
     "queue.buffering.max.ms",
     "topic.metadata.propagation.max.ms",
@@ -235,7 +164,7 @@ const PRODUCERS_OWN: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{names::ALIASES, *};
     use crate::config::Secret;
 
     fn with(properties: &[(&str, &str)]) -> ClientConfig {
@@ -287,7 +216,7 @@ mod tests {
             .expect("librdkafka takes the properties");
         for name in ours.config_map().keys() {
             let refused = refused_property(name).is_some();
-            let free = FREE.iter().any(|(free, _)| free == name);
+            let free = *name == "batch.size" || FREE.iter().any(|(free, _)| free == name);
             assert_eq!(refused, !free, "{name}");
         }
     }
@@ -339,6 +268,31 @@ mod tests {
                     assert_eq!(client.get(own).unwrap(), theirs, "{name}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_batch_is_no_larger_than_the_largest_message_unless_the_user_wants_it() {
+        let kafka = |size: Option<&str>| config::Kafka {
+            bootstrap_servers: "127.0.0.1:1".into(),
+            properties: size
+                .map(|size| ("batch.size".to_owned(), Secret::new(size)))
+                .into_iter()
+                .collect(),
+            property_files: Default::default(),
+        };
+        let queue = Queue {
+            records: 1,
+            bytes: 1,
+        };
+        for (body, given, then) in [
+            (16 << 10, None, "81920"),
+            (960 << 10, None, "1000000"),
+            (64 << 20, None, "1000000"),
+            (16 << 10, Some("500000"), "500000"),
+        ] {
+            let client = client_config(&kafka(given), body, queue);
+            assert_eq!(client.get("batch.size"), Some(then), "{body}");
         }
     }
 

@@ -15,16 +15,17 @@
 
 use super::{
     bytes::pad,
+    envelope,
     record::{CeId, Seq},
 };
-use crate::clock::Millis;
+use crate::{clock::Millis, config::BODY_BYTES_MAX};
 
 /// Bytes before the payload.
 pub(in crate::spool) const HEADER: usize = 48;
 /// Frames start at multiples of this.
 pub(in crate::spool) const ALIGNMENT: usize = 8;
 /// No payload is longer: a length over this is damage, whatever the settings say.
-pub(in crate::spool) const PAYLOAD_MAX: usize = 64 << 20;
+pub(in crate::spool) const PAYLOAD_MAX: usize = BODY_BYTES_MAX + envelope::OVERHEAD_MAX;
 
 const _: () = assert!(HEADER == 4 + 4 + 8 + 8 + 8 + 16 && HEADER.is_multiple_of(ALIGNMENT));
 const _: () = assert!(PAYLOAD_MAX < u32::MAX as usize / 2);
@@ -228,6 +229,15 @@ mod tests {
             assert_eq!(encode(9, &HEAD, fill, &mut out), Err(Unframable(len)));
             assert_eq!(out, [1, 2, 3]);
         }
+    }
+
+    #[test]
+    fn the_largest_body_that_the_settings_allow_fits_with_its_envelope() {
+        let largest = BODY_BYTES_MAX + envelope::OVERHEAD_MAX;
+        let mut out = Vec::new();
+        let fill = |out: &mut Vec<u8>| out.resize(out.len() + largest, 1);
+        let size = encode(9, &HEAD, fill, &mut out).expect("it fits");
+        assert!(matches!(decode(9, &out), Decoded::Record { size: read, .. } if read == size));
     }
 
     #[test]

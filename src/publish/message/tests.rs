@@ -304,7 +304,7 @@ fn a_structured_message_of_the_largest_body_fits_what_the_client_may_send() {
             .map(|(name, value)| name.len() + value.len() + 10)
             .sum();
         let size = message.payload.len() + headers + message.key.map_or(0, |key| key.len());
-        let most = crate::publish::properties::message_max_bytes(limit);
+        let most = crate::publish::properties::message_bytes(limit);
         assert!(size < most, "{mode:?}: {size} of {most}");
     }
 }
