@@ -5,7 +5,7 @@ use crate::{
     callback::names::Family,
     clock::Clock,
     control::{Handler, Socket, serve},
-    follow::{Decisions, Filter, Follower},
+    follow::{Filter, Follower},
     front::Door,
     publish::{
         self,
@@ -30,8 +30,6 @@ pub(super) struct Control {
     pub(super) metrics: publish::Metrics,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) sources: Arc<OnceLock<Sources>>,
-    /// The door's: with it they end.
-    pub(super) decisions: Weak<Decisions>,
     /// It holds an appender, and the writer ends with the last of these.
     pub(super) door: Weak<Door>,
 }
@@ -133,8 +131,8 @@ impl Handler for Control {
     }
 
     fn follow(&self, filter: &Filter) -> Result<Follower, String> {
-        let decisions = self.decisions.upgrade();
-        let decisions = decisions.ok_or("the relay stops")?;
-        decisions.follow(&filter.sources).map_err(|e| e.to_string())
+        let door = self.door.upgrade().ok_or("the relay stops")?;
+        let follower = door.decisions().follow(&filter.sources);
+        follower.map_err(|e| e.to_string())
     }
 }

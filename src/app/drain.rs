@@ -1,10 +1,11 @@
 //! `drain`: publishes what is pending in a spool and accepts nothing: a relay without a door.
 
 use super::{
-    Fault, Signals, publisher_ended,
+    Fault, Signals,
+    opening::{open_spool, watch_thread},
+    publisher_ended,
     renewal::{self, Renewal},
     spans::export_spans,
-    start::{open_spool, watch_thread},
 };
 use crate::{
     clock::{Clock, SystemClock},

@@ -6,6 +6,9 @@
 mod control;
 mod drain;
 mod files;
+mod life;
+mod listeners;
+mod opening;
 mod part;
 mod renewal;
 mod signals;
@@ -16,8 +19,8 @@ mod stop;
 mod store;
 
 pub use drain::{Standing, drain};
+pub use listeners::Listeners;
 pub use signals::{HangUp, Signals};
-pub use start::Listeners;
 pub use stop::Ended;
 
 use crate::{

@@ -4,68 +4,31 @@ use super::{
     Fault, Part, Parts, Relay,
     control::Control,
     files,
+    life::Life,
+    listeners::Listeners,
     renewal::{self, Renewal},
-    spans::export_spans,
-    status::{Sources, status, unchecked},
-    store::Building,
+    spans::{Exporter, export_spans},
+    status::{Sources, unchecked},
+    store::{Building, Serves},
 };
 use crate::{
     clock::Clock,
     config::{Config, keys::read_file, read_settings_file},
     follow::Decisions,
     front::{self, Door, Phase, admin, off::Off, reload},
-    health::Health,
     metrics::{self, Callbacks},
     publish,
-    spool::{self, AfterSync, Receipts},
 };
 use prometheus::Registry;
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{self, JoinHandle},
-};
+use std::sync::Arc;
 use tokio::{
     net::TcpListener,
-    runtime::Handle,
-    sync::{Notify, oneshot, watch},
-    task,
+    sync::{Notify, watch},
+    task::JoinHandle,
 };
 
-/// The two sockets, bound.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For callbacks.
-    pub http: TcpListener,
-    /// For probes and metrics.
-    pub admin: TcpListener,
-}
-
-impl Listeners {
-    /// Binds both addresses of the settings.
-    ///
-    /// # Errors
-    /// If one of them is taken, or not ours.
-    pub async fn bind(config: &Config) -> Result<Self, Fault> {
-        Ok(Self {
-            http: bind("http.listen", config.http.listen).await?,
-            admin: bind("admin.listen", config.admin_listen).await?,
-        })
-    }
-}
-
-async fn bind(setting: &'static str, address: SocketAddr) -> Result<TcpListener, Fault> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| Fault::Listen {
-            setting,
-            address,
-            source,
-        })
-}
+/// A task that ends when told so, or when the sender is dropped.
+type Stoppable = (JoinHandle<()>, watch::Sender<bool>);
 
 impl Relay {
     /// Recovers the spool, if there is one, then starts the publisher, then opens the door. The admin listener answers from the first
@@ -78,90 +41,33 @@ impl Relay {
         listeners: Listeners,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Fault> {
+        let (http, admin_address) = listeners.addresses(config)?;
         let registry = metrics::registry()?;
-        let address = |listener: &TcpListener, setting, address| {
-            listener.local_addr().map_err(|source| Fault::Listen {
-                setting,
-                address,
-                source,
-            })
-        };
-        let http = address(&listeners.http, "http.listen", config.http.listen)?;
-        let admin_address = address(&listeners.admin, "admin.listen", config.admin_listen)?;
-
         let life = Life::default();
-        let (admin_stop, admin_stopped) = watch::channel(false);
-        let admin = Arc::new(admin::Admin::new(registry.clone(), life.health())?);
-        let admin = tokio::spawn(admin::serve(listeners.admin, admin, admin_stopped));
+        let (admin, admin_stop) = serve_admin(listeners.admin, &registry, &life)?;
 
-        let names: Vec<_> = config
-            .sources
-            .iter()
-            .map(|source| source.name.clone())
-            .collect();
-        let callbacks = Callbacks::register(&registry, &names)?;
-        let publisher = publish::Handle::new();
-        let settings = publish::Settings::from(config);
-        let access = settings.kafka.clone();
-        let (traces, exporter) = export_spans(&config.traces, &registry)?;
-        let building = Building {
-            config,
-            settings: &settings,
-            clock: &clock,
-            registry: &registry,
-            callbacks: &callbacks,
-            publisher: &publisher,
-            traces: &traces,
-        };
+        let (building, exporter) = ground(config, clock, registry)?;
         let mut built = building.open().await?;
-        let decisions = Arc::new(Decisions::new(&names, &config.redact));
-        let followed = Arc::downgrade(&decisions);
-        let mut limits = config.limits;
-        limits.connections = files::connections(limits.connections);
-        let front_metrics = Arc::new(front::Metrics::register(&registry, &names)?);
-        let counted = Arc::clone(&front_metrics);
-        let renewal = Renewal::new(config, access, publisher.clone(), move || {
-            counted.reload_failed();
-        });
-        let door = Arc::new(Door::new(front::Parts {
-            http: &built.http,
-            limits: &limits,
-            sources: &config.sources,
-            leeway: config.expiry_leeway,
-            off: Off::all_but(|family| config.topics.families.contains_key(&family)),
-            keeper: built.keeper,
-            clock: Arc::clone(&clock),
-            metrics: front_metrics,
-            callbacks,
-            ledger: built.ledger,
-            decisions,
-            traces,
-            read_key_file: Arc::new(read_file),
-            read_pem: Arc::new(read_settings_file),
-        })?);
+        let metrics = building.front_metrics()?;
+        let door = building.door(built.serves, Arc::clone(&metrics))?;
         life.mark_started(Sources {
             store: built.shown,
-            publisher: publisher.clone(),
+            publisher: building.publisher.clone(),
             sender_clock: door.sender_clock(),
             keyrings: door.keyrings(),
             unchecked: unchecked(&config.sources),
-            clock: Arc::clone(&clock),
+            clock: Arc::clone(&building.clock),
         });
-        let control = Control {
+        built.store.listen_to_commands(Control {
             dir: config.spool.dir.clone(),
-            settings,
+            settings: building.settings.clone(),
             metrics: built.metrics,
-            clock,
+            clock: Arc::clone(&building.clock),
             sources: Arc::clone(&life.sources),
-            decisions: followed,
             door: Arc::downgrade(&door),
-        };
-        built.store.listen_to_commands(control);
-        let (reloads_stop, reloads_stopped) = watch::channel(false);
+        });
         let reload = Arc::new(Notify::new());
-        let renewals = renewal::poll(renewal, reloads_stopped.clone());
-        let reloads = reload::poll(door.reloads(), Arc::clone(&reload), reloads_stopped);
-        let reloads = tokio::spawn(async { _ = tokio::join!(reloads, renewals) });
+        let (reloads, reloads_stop) = building.renew(&door, metrics, Arc::clone(&reload));
         let (phase, phases) = watch::channel(Phase::Running);
         let door = tokio::spawn(front::serve(listeners.http, door, phases));
         tracing::info!(http = %http, admin = %admin_address, "listening");
@@ -175,7 +81,7 @@ impl Relay {
                 admin: Part::new(admin),
                 reloads: Part::new(reloads),
                 store: built.store,
-                publisher,
+                publisher: building.publisher,
                 publishing: Part::new(built.publishing),
                 reload,
                 exporter,
@@ -185,120 +91,78 @@ impl Relay {
     }
 }
 
-/// Recovery reads and syncs files: not on a thread that others need.
-pub(super) async fn open_spool(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
+fn serve_admin(
+    listener: TcpListener,
     registry: &Registry,
-    callbacks: &Callbacks,
-    publisher: &publish::Handle,
-) -> Result<spool::Opened, Fault> {
-    let (clock, registry, callbacks) = (Arc::clone(clock), registry.clone(), callbacks.clone());
-    let (spool, dedup, limits) = (config.spool.clone(), config.dedup, config.limits);
-    let ring = publisher.clone();
-    let runtime = Handle::current();
-    let opening = task::spawn_blocking(move || {
-        let settings = spool::Settings {
-            spool: &spool,
-            dedup,
+    life: &Life,
+) -> Result<Stoppable, Fault> {
+    let (stop, stopped) = watch::channel(false);
+    let admin = Arc::new(admin::Admin::new(registry.clone(), life.health())?);
+    Ok((tokio::spawn(admin::serve(listener, admin, stopped)), stop))
+}
+
+/// What all parts stand on. Needs a runtime.
+fn ground(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    registry: Registry,
+) -> Result<(Building<'_>, Exporter), Fault> {
+    let sources = config.sources.iter().map(|source| source.name.clone());
+    let sources: Vec<_> = sources.collect();
+    let callbacks = Callbacks::register(&registry, &sources)?;
+    let (traces, exporter) = export_spans(&config.traces, &registry)?;
+    let building = Building {
+        config,
+        settings: publish::Settings::from(config),
+        clock,
+        registry,
+        sources,
+        callbacks,
+        publisher: publish::Handle::new(),
+        traces,
+    };
+    Ok((building, exporter))
+}
+
+impl Building<'_> {
+    fn front_metrics(&self) -> Result<Arc<front::Metrics>, Fault> {
+        let metrics = front::Metrics::register(&self.registry, &self.sources)?;
+        Ok(Arc::new(metrics))
+    }
+
+    fn door(&self, serves: Serves, metrics: Arc<front::Metrics>) -> Result<Arc<Door>, Fault> {
+        let config = self.config;
+        let mut limits = config.limits;
+        limits.connections = files::connections(limits.connections);
+        let door = Door::new(front::Parts {
+            http: &serves.http,
             limits: &limits,
-        };
-        let after_sync = AfterSync {
-            tell: tell_on(runtime),
-            ring: Box::new(move || ring.durable_advanced()),
-        };
-        spool::open(settings, clock, &registry, callbacks, after_sync)
-    });
-    let opened = opening
-        .await
-        .map_err(|_| Fault::Panicked("opening of the spool"))??;
-    let report = &opened.report;
-    tracing::info!(
-        spool_id = report.spool_id,
-        instance = report.instance,
-        recovered_records = report.recovered_records,
-        corrupt_records = report.corrupt_records,
-        window_entries = report.window_entries,
-        "the spool is open"
-    );
-    for damage in &report.damage {
-        tracing::error!(
-            damage,
-            "the spool was damaged; what could be read of it is in corrupt/"
-        );
-    }
-    Ok(opened)
-}
-
-/// From the runtime's own threads, to which the door's requests belong, many callers are woken for a fraction of what it costs from
-/// another one. A few are told at once: one hop less.
-fn tell_on(runtime: Handle) -> Box<dyn Fn(Receipts) + Send> {
-    const FEW: usize = 2;
-    Box::new(move |receipts| {
-        if receipts.len() <= FEW {
-            receipts.tell();
-        } else {
-            runtime.spawn(async move { receipts.tell() });
-        }
-    })
-}
-
-/// A thread's end, as something to wait for.
-pub(super) fn watch_thread<T: Send + 'static>(
-    thread: JoinHandle<T>,
-) -> Result<oneshot::Receiver<T>, Fault> {
-    let (ended, end) = oneshot::channel();
-    thread::Builder::new()
-        .name("livebridge-join".into())
-        .spawn(move || {
-            // A panic drops `ended`, which tells as much. Nobody may be listening any more.
-            if let Ok(result) = thread.join() {
-                drop(ended.send(result));
-            }
-        })
-        .map_err(|source| Fault::Process {
-            doing: "starting a thread",
-            source,
+            sources: &config.sources,
+            leeway: config.expiry_leeway,
+            off: Off::all_but(|family| config.topics.families.contains_key(&family)),
+            keeper: serves.keeper,
+            clock: Arc::clone(&self.clock),
+            metrics,
+            callbacks: self.callbacks.clone(),
+            ledger: serves.ledger,
+            decisions: Arc::new(Decisions::new(&self.sources, &config.redact)),
+            traces: self.traces.clone(),
+            read_key_file: Arc::new(read_file),
+            read_pem: Arc::new(read_settings_file),
         })?;
-    Ok(end)
-}
-
-/// What the probes know before the parts are built, and after.
-#[derive(Default)]
-struct Life {
-    draining: Arc<AtomicBool>,
-    started: Arc<AtomicBool>,
-    sources: Arc<OnceLock<Sources>>,
-}
-
-impl Life {
-    fn health(&self) -> Health {
-        let (draining, sources) = (Arc::clone(&self.draining), Arc::clone(&self.sources));
-        let not_ready = move || {
-            let mut reasons = Vec::new();
-            if draining.load(Ordering::Acquire) {
-                reasons.push("draining".into());
-            }
-            if let Some(sources) = sources.get() {
-                reasons.extend(sources.store.not_ready());
-            }
-            reasons
-        };
-        let sources = Arc::clone(&self.sources);
-        let status = move || match sources.get() {
-            Some(sources) => status(sources),
-            None => serde_json::json!({ "state": "starting" }),
-        };
-        Health::new(
-            Box::new(not_ready),
-            Arc::clone(&self.started),
-            Box::new(status),
-        )
+        Ok(Arc::new(door))
     }
 
-    fn mark_started(&self, sources: Sources) {
-        // Set once, here.
-        drop(self.sources.set(sources));
-        self.started.store(true, Ordering::Release);
+    /// Keys, certificates and the files of Kafka's clients are read again when they change.
+    fn renew(&self, door: &Door, metrics: Arc<front::Metrics>, at_once: Arc<Notify>) -> Stoppable {
+        let (stop, stopped) = watch::channel(false);
+        let access = self.settings.kafka.clone();
+        let renewal = Renewal::new(self.config, access, self.publisher.clone(), move || {
+            metrics.reload_failed();
+        });
+        let renewals = renewal::poll(renewal, stopped.clone());
+        let reloads = reload::poll(door.reloads(), at_once, stopped);
+        let both = async { _ = tokio::join!(reloads, renewals) };
+        (tokio::spawn(both), stop)
     }
 }

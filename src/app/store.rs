@@ -4,10 +4,11 @@
 use super::{
     Fault,
     control::{self, Control},
-    start::{open_spool, watch_thread},
+    opening::{open_spool, watch_thread},
     status::Shown,
 };
 use crate::{
+    callback::names::SourceName,
     clock::Clock,
     config::{Ack, Config, Drain, Http},
     front::Keeper,
@@ -29,26 +30,33 @@ use tokio::{
 /// What a part may take over its own time.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What is needed to open a store and the publisher behind it.
+/// What it takes to build the parts.
 pub(super) struct Building<'a> {
     pub(super) config: &'a Config,
-    pub(super) settings: &'a publish::Settings,
-    pub(super) clock: &'a Arc<dyn Clock>,
-    pub(super) registry: &'a Registry,
-    pub(super) callbacks: &'a Callbacks,
-    pub(super) publisher: &'a publish::Handle,
-    pub(super) traces: &'a Traces,
+    pub(super) settings: publish::Settings,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) registry: Registry,
+    /// The names of the configured senders.
+    pub(super) sources: Vec<SourceName>,
+    pub(super) callbacks: Callbacks,
+    pub(super) publisher: publish::Handle,
+    pub(super) traces: Traces,
 }
 
 /// An open store, and the publisher that reads it.
 pub(super) struct Built {
     pub(super) store: Store,
-    pub(super) keeper: Keeper,
-    pub(super) ledger: Ledger,
+    pub(super) serves: Serves,
     pub(super) shown: Shown,
     pub(super) publishing: oneshot::Receiver<Result<Left, publish::Fault>>,
     pub(super) metrics: publish::Metrics,
-    /// The door's time limits.
+}
+
+/// What a store gives the door.
+pub(super) struct Serves {
+    pub(super) keeper: Keeper,
+    pub(super) ledger: Ledger,
+    /// Its time limits.
     pub(super) http: Http,
 }
 
@@ -84,18 +92,18 @@ impl Building<'_> {
         let config = self.config;
         let opened = open_spool(
             config,
-            self.clock,
-            self.registry,
-            self.callbacks,
-            self.publisher,
+            &self.clock,
+            &self.registry,
+            &self.callbacks,
+            &self.publisher,
         )
         .await?;
         let (publishing, metrics) = self.publish(opened.outlet, opened.pending)?;
         let (ledger, ledger_thread) = rejects::open(
             &config.spool.dir,
             config.rejects,
-            Arc::clone(self.clock),
-            rejects::Metrics::register(self.registry)?,
+            Arc::clone(&self.clock),
+            rejects::Metrics::register(&self.registry)?,
         )
         .map_err(|source| Fault::Process {
             doing: "opening the ledger of refusals",
@@ -111,12 +119,14 @@ impl Building<'_> {
         };
         Ok(Built {
             store: Store::Spool(disk),
-            keeper: Keeper::Spool(opened.appender),
-            ledger,
+            serves: Serves {
+                keeper: Keeper::Spool(opened.appender),
+                ledger,
+                http: config.http.clone(),
+            },
             shown: Shown::Spool(opened.status, Box::new(opened.report)),
             publishing,
             metrics,
-            http: config.http.clone(),
         })
     }
 
@@ -141,23 +151,25 @@ impl Building<'_> {
         let ring = self.publisher.clone();
         let opened = hold::open(
             &settings,
-            Arc::clone(self.clock),
-            self.registry,
+            Arc::clone(&self.clock),
+            &self.registry,
             self.callbacks.clone(),
             Box::new(move || ring.durable_advanced()),
         )?;
         let (publishing, metrics) = self.publish(opened.outlet, opened.pending)?;
         Ok(Built {
             store: Store::Hold(opened.hold.clone(), config.ack_timeout),
-            keeper: Keeper::Hold(opened.appender),
-            ledger: Ledger::none(),
+            serves: Serves {
+                keeper: Keeper::Hold(opened.appender),
+                ledger: Ledger::none(),
+                http: Http {
+                    answer_timeout: config.ack_timeout,
+                    ..config.http.clone()
+                },
+            },
             shown: Shown::Hold(opened.hold),
             publishing,
             metrics,
-            http: Http {
-                answer_timeout: config.ack_timeout,
-                ..config.http.clone()
-            },
         })
     }
 
@@ -173,12 +185,12 @@ impl Building<'_> {
         Fault,
     > {
         let config = self.config;
-        let metrics = publish::Metrics::register(self.registry, &config.topics, pending)?;
+        let metrics = publish::Metrics::register(&self.registry, &config.topics, pending)?;
         let thread = publish::spawn(
-            self.publisher,
+            &self.publisher,
             self.settings.clone(),
             outlet,
-            Arc::clone(self.clock),
+            Arc::clone(&self.clock),
             metrics.clone(),
             self.traces.clone(),
         )?;

@@ -158,6 +158,12 @@ impl Door {
         })
     }
 
+    /// What it decides, for those who follow it.
+    #[must_use]
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
+    }
+
     /// A place among those of an address; none if it has as many as it may have.
     pub(super) fn place(&self, address: IpAddr) -> Option<Place> {
         self.addresses.take(address)
