@@ -7,6 +7,7 @@ use super::{
     lanes::LaneId,
     plan::Tick,
     publisher::{Publisher, Render},
+    solo::Solo,
 };
 use crate::spool::{Outlet, Record};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         record: &Record,
     ) -> Result<Took, Fault> {
         let lane = &self.lanes[at];
-        if lane.solo.in_flight.is_some() {
+        if lane.solo.has_record() {
             return Ok(Took::Later(None));
         }
         let message = match self.parts.render.message(record, topic) {
@@ -30,16 +31,20 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             Err(reason) => return self.quarantine_unsent(now, at, record, &reason),
         };
         if self.exact.is_some() {
-            return if lane.course.is_probed() && !lane.solo.in_turn {
+            return if lane.course.is_probed() && !lane.solo.is_in_turn() {
                 self.probe(now, at, record)
             } else {
                 self.send_alone_exact(now, at, record, &message)
             };
         }
-        if lane.solo.producer.is_none() {
+        if !matches!(lane.solo, Solo::Sending { .. }) {
             match self.open() {
-                Ok(opened) => {
-                    self.lanes[at].solo.producer = Some(opened);
+                Ok((id, producer)) => {
+                    self.lanes[at].solo = Solo::Sending {
+                        id,
+                        producer,
+                        record: None,
+                    };
                 }
                 Err(error) => {
                     tracing::warn!(%error, topic = &**topic, "trying again later");
@@ -49,7 +54,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
         let ticket = self.ticket(record);
         let lane = &mut self.lanes[at];
-        let Some((_, producer)) = &lane.solo.producer else {
+        let Solo::Sending {
+            producer,
+            record: sent,
+            ..
+        } = &mut lane.solo
+        else {
             return Ok(Took::Later(None));
         };
         match producer.enqueue(&message, ticket) {
@@ -60,7 +70,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                     record.envelope.body.len(),
                     record.accepted_at,
                 );
-                lane.solo.in_flight = Some(record.clone());
+                *sent = Some(record.clone());
                 lane.tries.sent(self.acks);
                 self.traced.sent(record, &*self.parts.clock);
                 Ok(Took::Yes)

@@ -8,6 +8,7 @@ use super::{
     mailbox::{Mail, ProducerId, Report, Ticket},
     plan::Tick,
     publisher::{CLOSING_MAX, Publisher, Render, Shared},
+    solo::Why,
 };
 use crate::{
     callback::names::Family,
@@ -106,8 +107,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         if self.is_shared(id) && !self.is_asking() {
             self.end_shared(now);
         }
-        for lane in &mut self.lanes {
-            lane.solo.died(id, code, now + CLOSING_MAX);
+        for at in self.lanes.ids() {
+            let solo = &mut self.lanes[at].solo;
+            solo.ends(id, Why::Died(code), now + CLOSING_MAX);
+            if solo.is_probed_by(id) {
+                self.probe_died(now, at, code);
+            }
         }
     }
 
@@ -117,8 +122,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.shared_ended(now);
         }
         for at in self.lanes.ids() {
-            if let Some((record, code)) = self.lanes[at].solo.closed(id) {
-                self.alone_failed(now, at, &record, code)?;
+            match self.lanes[at].solo.closed(id) {
+                Some((record, Why::Died(code))) => self.alone_failed(now, at, &record, code)?,
+                // It says nothing about the topic.
+                Some((_, Why::Renewed)) => self.go_back(at),
+                None => {}
             }
         }
         Ok(())

@@ -6,11 +6,11 @@ use super::{
     course::Course,
     ended::{End, Tries},
     exact::{BYTES_MAX, RECORDS_MAX},
-    mailbox::ProducerId,
     place::Place,
-    plan::{Mode, Route, Tick, routes},
+    plan::{Mode, Route, routes},
     properties::{Queue, message_bytes},
     room::{Load, Room},
+    solo::Solo,
     stall::{Patience, Stall},
     status,
     window::{Standing, Window},
@@ -23,8 +23,8 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// What all windows may hold together, half of it in shares of each; the client's queue is twice as large, since it lets go
-/// of a record a little later than it reports it. Together: the publisher's memory.
+/// The most that all lanes together have in flight: half of it as fixed shares, half as a pool for all (see `room`). librdkafka's
+/// queue is twice as large, since it frees a message a little later than it reports it.
 const WINDOWS_BYTES: usize = 16 << 20;
 const WINDOWS_RECORDS: usize = 32 << 10;
 /// Slots for each record in flight: how far a stuck partition may be overtaken by the others of its topic.
@@ -106,61 +106,6 @@ const fn queue(room: &Room, lanes: usize) -> Queue {
     }
 }
 
-/// A lane's own producer, with at most one record in it.
-#[derive(Debug)]
-pub(super) struct Solo<P> {
-    pub(super) producer: Option<(ProducerId, P)>,
-    pub(super) in_flight: Option<Record>,
-    /// In exactly-once: it can't be had, so the lane goes alone among the others.
-    pub(super) in_turn: bool,
-    /// It said that it is done for, and is closing; the record's own report may still come and says more.
-    pub(super) dying: Option<Dying>,
-}
-
-/// A producer that is closing.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Dying {
-    pub(super) id: ProducerId,
-    /// Why.
-    code: Code,
-    /// It isn't waited for any longer than this.
-    pub(super) until: Tick,
-}
-
-impl<P: Producer> Solo<P> {
-    /// The record, if this report is about it.
-    pub(super) fn take(&mut self, id: ProducerId, seq: Seq) -> Option<Record> {
-        let own = self.producer.as_ref().map(|(own, _)| *own);
-        let own = own.or(self.dying.map(|dying| dying.id));
-        self.in_flight
-            .take_if(|record| own == Some(id) && record.seq == seq)
-    }
-
-    /// The producer said that it is done for.
-    pub(super) fn died(&mut self, id: ProducerId, code: Code, until: Tick) {
-        if let Some((_, producer)) = self.producer.take_if(|(own, _)| *own == id) {
-            producer.close();
-            self.dying = Some(Dying { id, code, until });
-        }
-    }
-
-    /// A dying producer has closed: the record that it never reported, and why it died.
-    pub(super) fn closed(&mut self, id: ProducerId) -> Option<(Record, Code)> {
-        let dying = self.dying.take_if(|dying| dying.id == id)?;
-        Some((self.in_flight.take()?, dying.code))
-    }
-
-    /// Lets go of the producer and gives back the record that it had.
-    pub(super) fn close(&mut self) -> Option<Record> {
-        if let Some((_, producer)) = self.producer.take() {
-            producer.close();
-        }
-        self.dying = None;
-        self.in_turn = false;
-        self.in_flight.take()
-    }
-}
-
 /// One lane.
 #[derive(Debug)]
 pub(super) struct Lane<C, P> {
@@ -198,12 +143,7 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
             course: Course::new(seed),
             stall: Stall::new(patience),
             own: None,
-            solo: Solo {
-                producer: None,
-                in_flight: None,
-                in_turn: false,
-                dying: None,
-            },
+            solo: Solo::None,
             suspect: None,
             tries: Tries::default(),
             waiting: None,
@@ -247,7 +187,7 @@ impl<C: Cursor, P: Producer> Lane<C, P> {
 
     /// Whether the end of the shared producer costs it something that no error was about.
     pub(super) fn loses(&self) -> bool {
-        self.solo.in_flight.is_none() && self.window.in_flight() > 0 && self.verdict.is_none()
+        !self.solo.has_record() && self.window.in_flight() > 0 && self.verdict.is_none()
     }
 
     /// When the oldest record was accepted that isn't settled.

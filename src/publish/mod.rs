@@ -49,6 +49,7 @@ pub mod room;
 mod shared;
 #[cfg(test)]
 pub(crate) mod simulation;
+mod solo;
 pub mod stall;
 mod stalls;
 pub mod status;

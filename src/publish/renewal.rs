@@ -5,7 +5,6 @@
 
 use super::{
     broker::Broker,
-    classify::Code,
     plan::Tick,
     publisher::{CLOSING_MAX, Publisher, Render, Shared},
 };
@@ -29,9 +28,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let within = if answers { UNDER_WAY } else { Duration::ZERO };
         self.renew_by = Some(now + within);
         for lane in &mut self.lanes {
-            if let Some((id, _)) = lane.solo.producer {
-                lane.solo.died(id, Code::TRANSPORT, now + CLOSING_MAX);
-            }
+            lane.solo.renew(now + CLOSING_MAX);
         }
     }
 

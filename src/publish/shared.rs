@@ -10,6 +10,7 @@ use super::{
     place::Place,
     plan::Tick,
     publisher::{CLOSING_MAX, Publisher, Render, Shared, TICK},
+    solo::Solo,
     trouble::Trouble,
 };
 use crate::spool::Outlet;
@@ -31,10 +32,10 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// The same for the producers that lanes have of their own.
     pub(super) fn tend_solos(&mut self, now: Tick) -> Result<(), Fault> {
         for at in self.lanes.ids() {
-            match self.lanes[at].solo.dying {
-                Some(dying) if now >= dying.until => self.closed(now, dying.id)?,
-                Some(dying) => self.wake_at(dying.until),
-                None => {}
+            match self.lanes[at].solo {
+                Solo::Closing { id, until, .. } if now >= until => self.closed(now, id)?,
+                Solo::Closing { until, .. } => self.wake_at(until),
+                _ => {}
             }
         }
         Ok(())
@@ -127,7 +128,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         for at in self.lanes.ids() {
             let lane = &mut self.lanes[at];
             // A lane with a record in a producer of its own has none in the shared one.
-            if lane.solo.in_flight.is_some() {
+            if lane.solo.has_record() {
                 continue;
             }
             let others_lose = losers > usize::from(lane.loses());

@@ -47,7 +47,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             return Ok(());
         };
         if let Some(late) = exact.transaction.overdue(now) {
-            let record = self.lanes[late].solo.in_flight.take();
+            let record = self.lanes[late].solo.take_of_transaction();
             let refused = record.map(|record| (late, record, Code::MSG_TIMED_OUT));
             self.failed(now, refused)?;
         }
@@ -241,10 +241,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let mut ends = Vec::new();
         for at in self.lanes.ids() {
             let lane = &mut self.lanes[at];
-            // Not what a producer of its own has.
-            if lane.solo.producer.is_none() {
-                lane.solo.in_flight = None;
-            }
+            lane.solo.take_of_transaction();
             // They went down with the same transaction, and are told apart by what is known of it.
             let end = lane.ended(false);
             blamed |= matches!(end.class, Some(Class::Blocked | Class::Poison(_)));
@@ -277,7 +274,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     ) -> Result<(), Fault> {
         let (family, seq) = (record.envelope.family, record.seq);
         let lane = &mut self.lanes[at];
-        lane.solo.in_turn = false;
+        lane.solo.turn_is_over();
         if lane.window.standing(family, seq) == Standing::Over {
             return Ok(());
         }

@@ -130,7 +130,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                     bytes,
                     record.accepted_at,
                 );
-                lane.solo.in_flight = Some(record.clone());
+                lane.solo.in_transaction(record.clone());
                 self.traced.sent(record, &*self.parts.clock);
                 self.sent(at, bytes);
                 Ok(Took::Yes)
@@ -197,9 +197,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let exact = self.exact.as_ref();
         let has_it_alone = exact.and_then(|exact| exact.transaction.alone());
         let at = self.lanes.of(of.family);
-        let in_flight = &mut self.lanes[at].solo.in_flight;
-        let alone = in_flight.take_if(|_| has_it_alone == Some(at));
-        match (result, alone) {
+        let is_alone = has_it_alone == Some(at);
+        let alone = is_alone.then(|| self.lanes[at].solo.take_of_transaction());
+        match (result, alone.flatten()) {
             (Ok(()), _) => {
                 let Some(exact) = &mut self.exact else {
                     return Ok(());

@@ -20,6 +20,7 @@ use crate::{
         mailbox::{Answer, ProducerId, Ticket},
         plan::Tick,
         publisher::{Publisher, Render},
+        solo::Solo,
         window::Standing,
     },
     spool::{Cursor, Next, Outlet, Record, Seq},
@@ -37,10 +38,13 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     ) -> Result<Took, Fault> {
         let suspected = self.suspected(at)?;
         match self.open_probe(at) {
-            Ok(opened) => {
-                let solo = &mut self.lanes[at].solo;
-                solo.producer = Some(opened);
-                solo.in_flight = Some(suspected.unwrap_or_else(|| record.clone()));
+            Ok((id, producer)) => {
+                self.lanes[at].solo = Solo::Probing {
+                    id,
+                    producer,
+                    record: suspected.unwrap_or_else(|| record.clone()),
+                    is_asked: true,
+                };
                 Ok(Took::Later(None))
             }
             Err(error) => {
@@ -91,10 +95,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
 
     /// The lane that this producer tries the topic of.
     pub(super) fn lane_tried_by(&self, id: ProducerId) -> Option<LaneId> {
-        let is_its = |producer: &Option<(ProducerId, _)>| {
-            producer.as_ref().is_some_and(|(own, _)| *own == id)
-        };
-        self.lanes.find(|lane| is_its(&lane.solo.producer))
+        self.lanes.find(|lane| lane.solo.is_probed_by(id))
     }
 
     pub(super) fn probe_answered(
@@ -110,7 +111,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             Answer::NotReady(false) => {
                 let solo = &mut self.lanes[at].solo;
                 solo.close();
-                solo.in_turn = true;
+                *solo = Solo::InTurn;
             }
             Answer::Commit(_) | Answer::Abort(_) => self.probed(at),
             Answer::Gone => return Err(Fault::Clerk),
@@ -119,12 +120,18 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     fn send_probe(&mut self, now: Tick, at: LaneId) {
-        let lane = &self.lanes[at];
-        let (Some((_, producer)), Some(record), Some(topic)) =
-            (&lane.solo.producer, &lane.solo.in_flight, &lane.topic)
+        let lane = &mut self.lanes[at];
+        let Solo::Probing {
+            producer,
+            record,
+            is_asked,
+            ..
+        } = &mut lane.solo
         else {
             return;
         };
+        *is_asked = false;
+        let Some(topic) = &lane.topic else { return };
         let Ok(message) = self.parts.render.message(record, topic) else {
             return self.put_off(now, at);
         };
@@ -139,10 +146,31 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     pub(super) fn probe_reported(&mut self, now: Tick, at: LaneId, result: Result<(), Code>) {
-        match (result, &self.lanes[at].solo.producer) {
-            (Ok(()), Some((_, producer))) => producer.ask(Ask::Abort),
-            (Ok(()), None) => {}
+        match (result, &mut self.lanes[at].solo) {
+            (
+                Ok(()),
+                Solo::Probing {
+                    producer, is_asked, ..
+                },
+            ) => {
+                *is_asked = true;
+                producer.ask(Ask::Abort);
+            }
+            (Ok(()), _) => {}
             (Err(code), _) => self.probe_failed(now, at, code),
+        }
+    }
+
+    /// The producer that tries the topic said that it is done for. If it was asked for something, its answer says more.
+    pub(in crate::publish) fn probe_died(&mut self, now: Tick, at: LaneId, code: Code) {
+        if matches!(
+            self.lanes[at].solo,
+            Solo::Probing {
+                is_asked: false,
+                ..
+            }
+        ) {
+            self.probe_failed(now, at, code);
         }
     }
 

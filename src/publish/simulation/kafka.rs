@@ -179,7 +179,7 @@ impl Kafka {
             // Not every report comes; what tells of the failure may be the client itself.
             let mut tickets = tickets;
             let first = tickets.next();
-            if dice.below(5) == 0 {
+            if !self.calm && dice.below(5) == 0 {
                 self.fatal.push((id, Code(-150)));
             } else if let Some(first) = first {
                 self.post(id, first, Err(Code(code)));

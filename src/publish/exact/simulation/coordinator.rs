@@ -58,6 +58,8 @@ pub(super) struct Kafka {
     pub(super) forbidden: BTreeSet<&'static str>,
     /// One partition of each takes nothing, and nobody says so.
     pub(super) stuck: BTreeSet<&'static str>,
+    /// Under the transactional id that tries one of these nobody may send.
+    pub(super) tries_not_permitted: BTreeSet<&'static str>,
     /// Trying these gets nowhere.
     pub(super) tries_hang: BTreeSet<&'static str>,
     /// No abort ends in a way that anybody knows of.
@@ -143,11 +145,12 @@ impl Kafka {
             self.report(id, ticket, Err(Code::MSG_TIMED_OUT));
         } else if let Some(ask) = client.asked.pop_front() {
             let answer = self.answer(id, ask, dice);
-            self.mail
-                .entry(id.0)
-                .or_default()
-                .answers
-                .push((id.1, answer));
+            let mail = self.mail.entry(id.0).or_default();
+            if answer == Answer::NotReady(false) {
+                // The client says so first, of itself.
+                mail.fatal.push((id.1, Code(-150)));
+            }
+            mail.answers.push((id.1, answer));
         }
     }
 
@@ -245,7 +248,10 @@ impl Kafka {
             client.dead = true;
         }
         let mut found = Found::default();
-        if purpose.tries.is_some() {
+        if let Some(topic) = &purpose.tries {
+            if self.tries_not_permitted.contains(&**topic) {
+                return Answer::NotReady(false);
+            }
             return Answer::Ready(Box::new(found));
         }
         for value in self
@@ -342,6 +348,7 @@ impl Kafka {
         if waiting.reports.is_empty() {
             mail.answers = std::mem::take(&mut waiting.answers);
             mail.closed = std::mem::take(&mut waiting.closed);
+            mail.fatal = std::mem::take(&mut waiting.fatal);
         }
         mail
     }

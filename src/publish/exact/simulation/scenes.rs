@@ -9,6 +9,7 @@ use crate::publish::{
     mailbox::{Answer, Mail},
     plan::{Mode, Tick},
     publisher::{Shared, Step},
+    solo::Solo,
 };
 use std::{
     sync::{Arc, Mutex},
@@ -216,6 +217,61 @@ fn nobody_waits_while_a_topic_is_tried() {
     world.kafka(|kafka| kafka.silent.clear());
     world.finish();
     world.check();
+}
+
+#[test]
+fn a_topic_that_may_not_be_tried_aside_is_tried_in_its_turn_and_not_called_blocked() {
+    for seed in 1..20 {
+        let mut world = scene(seed);
+        world.kafka(|kafka| {
+            kafka.forbidden.extend(["a"]);
+            kafka.tries_hang.extend(["a"]);
+            kafka.tries_not_permitted.extend(["a"]);
+        });
+        world.accept(30);
+        world.committed("b", 10);
+        world.until("it is tried aside", is_tried_aside);
+        world.kafka(|kafka| {
+            kafka.forbidden.clear();
+            kafka.tries_hang.clear();
+        });
+        let took = world.committed("a", 20);
+        assert!(took < AT_ONCE, "{took:?}");
+        world.finish();
+        world.check();
+    }
+}
+
+#[test]
+fn who_is_tried_aside_while_a_password_changes_is_tried_again_and_not_called_blocked() {
+    let mut world = scene(1);
+    world.kafka(|kafka| {
+        kafka.forbidden.extend(["a"]);
+        kafka.tries_hang.extend(["a"]);
+    });
+    world.accept(30);
+    world.until("it is tried aside", is_tried_aside);
+    world.kafka(|kafka| {
+        kafka.forbidden.clear();
+        kafka.tries_hang.clear();
+    });
+    let mut mail = world.mail();
+    mail.renew = true;
+    let relay = world.relay();
+    relay.publisher.step(relay.now, mail).unwrap();
+    for _ in 0..200 {
+        world.passes();
+        assert_eq!(mode_of(world.relay(), "a"), Mode::Flowing);
+    }
+    let took = world.committed("a", 20);
+    assert!(took < AT_ONCE, "{took:?}");
+    world.finish();
+    world.check();
+}
+
+fn is_tried_aside(relay: &Relay) -> bool {
+    let mut lanes = relay.publisher.lanes.iter();
+    lanes.any(|lane| matches!(lane.solo, Solo::Probing { .. }))
 }
 
 #[test]
