@@ -8,7 +8,7 @@ use super::{
     kafka::{check_name, check_value},
     layers::{Layers, article},
 };
-use crate::publish::own_name;
+use crate::publish::is_set;
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::BTreeMap,
@@ -76,11 +76,7 @@ pub(super) fn take(layers: &mut Layers<'_>, surroundings: &Surroundings<'_>, kaf
             layers.fault(setting, problem);
             continue;
         };
-        let set_too = kafka
-            .properties
-            .keys()
-            .any(|given| own_name(given) == own_name(&name));
-        if set_too {
+        if is_set(kafka, &name) {
             let problem = "is set in kafka.properties, or by its other name, too; keep one of them";
             layers.fault(setting, problem);
             continue;

@@ -2,7 +2,7 @@
 //!
 //! librdkafka takes them when a client is made, so whoever makes one asks here each time.
 
-use super::properties::{Queue, client_config};
+use super::properties::{Queue, client_config, transactional};
 use crate::config;
 use rdkafka::ClientConfig;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -74,12 +74,24 @@ impl Clients {
     /// For a client that is made now.
     #[must_use]
     pub fn config(&self) -> ClientConfig {
-        let kafka = self.access.now();
-        let mut config = client_config(&kafka, self.body_bytes, self.queue);
+        self.with(&self.access.now())
+    }
+
+    fn with(&self, kafka: &config::Kafka) -> ClientConfig {
+        let mut config = client_config(kafka, self.body_bytes, self.queue);
         for change in &self.changes {
-            change(&mut config, &kafka);
+            change(&mut config, kafka);
         }
         config
+    }
+
+    /// The same for a transactional one, and what is common to both.
+    #[must_use]
+    pub fn transactional(&self, transactional_id: &str) -> (ClientConfig, ClientConfig) {
+        let kafka = self.access.now();
+        let common = self.with(&kafka);
+        let own = transactional(&common, &kafka, transactional_id);
+        (own, common)
     }
 
     /// Changes when another client would log in with something else.

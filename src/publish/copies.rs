@@ -4,35 +4,25 @@
 //! local quarantine has the record, a copy that is lost is only counted, and logged. Where there is no local quarantine, the
 //! record owes its copy: then the publisher hears what became of it.
 
+mod held;
+mod open;
+
 use super::{
-    access::{Clients, Version},
-    client_log::ClientLog,
-    mailbox::Reports,
-    message::Message,
-    metrics::Metrics,
+    access::Clients, client_log::ClientLog, mailbox::Reports, message::Message, metrics::Metrics,
 };
 use crate::spool::Seq;
-use rdkafka::{
-    ClientContext,
-    config::RDKafkaLogLevel,
-    error::KafkaError,
-    message::{DeliveryResult, Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
-};
+use held::{COPIES_MAX, Held};
+use open::{Context, Open, ce_id, dropped};
+use rdkafka::{error::KafkaError, producer::Producer as _};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel},
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     },
     thread,
     time::{Duration, Instant},
 };
 
-/// Copies that wait for the thread.
-const WAITING_MAX: usize = 256;
-/// Copies that wait for Kafka.
-const IN_FLIGHT_MAX: usize = 256;
 /// How long a copy is tried.
 const TRIED_FOR_MS: &str = "60000";
 /// How long the thread listens to the producer before it looks for the next copy.
@@ -55,9 +45,19 @@ struct Waiting {
     owed_by: Option<Seq>,
 }
 
+impl Waiting {
+    fn bytes(&self) -> usize {
+        self.copy.payload.len()
+    }
+}
+
 /// Copies to the real Kafka. The thread ends when this is dropped.
 #[derive(Debug)]
-pub(super) struct KafkaCopies(SyncSender<Waiting>);
+pub(super) struct KafkaCopies {
+    sender: SyncSender<Waiting>,
+    /// What the thread hasn't taken yet.
+    waiting: Held,
+}
 
 impl KafkaCopies {
     /// Starts the thread; the producer is opened with the first copy.
@@ -67,25 +67,34 @@ impl KafkaCopies {
         log: Arc<ClientLog>,
         reports: Arc<dyn Reports>,
     ) -> std::io::Result<Self> {
-        let (sender, waiting) = sync_channel(WAITING_MAX);
-        let courier = Courier::new(clients, metrics, log, reports, waiting);
+        let (sender, copies) = sync_channel(COPIES_MAX);
+        let waiting = Held::default();
+        let inbox = Inbox {
+            copies,
+            waiting: waiting.clone(),
+        };
+        let courier = Courier::new(clients, metrics, log, reports, inbox);
         thread::Builder::new()
             .name("livebridge-copies".into())
             .spawn(move || courier.run())?;
-        Ok(Self(sender))
+        Ok(Self { sender, waiting })
     }
 }
 
 impl Copies for KafkaCopies {
     fn offer(&self, copy: Message, owed_by: Option<Seq>) -> bool {
-        match self.0.try_send(Waiting { copy, owed_by }) {
-            Ok(()) => true,
-            // Its callback would wait for room without end. The end of this thread ends the process, and the next one begins anew.
-            Err(TrySendError::Disconnected(_)) if owed_by.is_some() => {
-                panic!("the thread of copies is gone, by a panic")
-            }
-            Err(_) => false,
+        if !self.waiting.has_room() {
+            return false;
         }
+        let copy = Waiting { copy, owed_by };
+        self.waiting.add(copy.bytes());
+        let sent = self.sender.try_send(copy);
+        // Its callback would wait for room without end. The end of this thread ends the process, and the next one begins anew.
+        assert!(
+            sent.is_ok() || owed_by.is_none(),
+            "the thread of copies is gone, by a panic"
+        );
+        sent.is_ok()
     }
 }
 
@@ -95,44 +104,34 @@ struct Courier {
     metrics: Metrics,
     log: Arc<ClientLog>,
     reports: Arc<dyn Reports>,
-    waiting: Receiver<Waiting>,
+    inbox: Inbox,
     open: Option<Open>,
 }
 
-/// A producer. It is polled as long as it is there: while Kafka is down, what nobody polls for piles up in it.
-struct Open {
-    producer: BaseProducer<Context>,
-    under_way: UnderWay,
-    busy_at: Instant,
-    /// What it logs in with.
-    version: Version,
+/// What waits for the thread.
+struct Inbox {
+    copies: Receiver<Waiting>,
+    waiting: Held,
 }
 
-/// Copies without a report, counted here: librdkafka counts its events with them.
-#[derive(Debug, Clone, Default)]
-struct UnderWay(Arc<AtomicUsize>);
-
-impl UnderWay {
-    fn count(&self) -> usize {
-        self.0.load(Ordering::Acquire)
+impl Inbox {
+    /// None: there will be no more.
+    fn wait(&self) -> Option<Waiting> {
+        let copy = self.copies.recv().ok()?;
+        self.waiting.remove(copy.bytes());
+        Some(copy)
     }
 
-    fn has_room(&self) -> bool {
-        self.count() < IN_FLIGHT_MAX
+    fn next(&self) -> Result<Waiting, TryRecvError> {
+        let copy = self.copies.try_recv()?;
+        self.waiting.remove(copy.bytes());
+        Ok(copy)
     }
+}
 
-    fn began(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
-    }
-
-    fn ended(&self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    /// Whether a producer that had its last copy this long ago has nothing more to do.
-    fn is_over(&self, idle_for: Duration) -> bool {
-        self.count() == 0 && idle_for >= LINGER
-    }
+/// Whether a producer that had its last copy this long ago has nothing more to do.
+fn is_over(under_way: &Held, idle_for: Duration) -> bool {
+    under_way.copies() == 0 && idle_for >= LINGER
 }
 
 impl Courier {
@@ -141,20 +140,19 @@ impl Courier {
         metrics: Metrics,
         log: Arc<ClientLog>,
         reports: Arc<dyn Reports>,
-        waiting: Receiver<Waiting>,
+        inbox: Inbox,
     ) -> Self {
         let clients = clients.changed(|config, _| {
             config
                 .set("enable.gapless.guarantee", "false")
-                .set("message.timeout.ms", TRIED_FOR_MS)
-                .set("queue.buffering.max.kbytes", "16384");
+                .set("message.timeout.ms", TRIED_FOR_MS);
         });
         Self {
             clients,
             metrics,
             log,
             reports,
-            waiting,
+            inbox,
             open: None,
         }
     }
@@ -163,7 +161,7 @@ impl Courier {
         loop {
             // Nobody is waited for while nothing is under way.
             if self.open.is_none() {
-                let Ok(copy) = self.waiting.recv() else {
+                let Some(copy) = self.inbox.wait() else {
                     return;
                 };
                 self.send(&copy);
@@ -179,7 +177,7 @@ impl Courier {
     /// Sends what waits, as far as there is room. True: there will be no more.
     fn send_waiting(&mut self) -> bool {
         while self.takes_more() {
-            match self.waiting.try_recv() {
+            match self.inbox.next() {
                 Ok(copy) => self.send(&copy),
                 Err(TryRecvError::Empty) => return false,
                 Err(TryRecvError::Disconnected) => return true,
@@ -199,11 +197,11 @@ impl Courier {
         let version = self.clients.version();
         let Some(open) = &mut self.open else { return };
         open.producer.poll(POLL);
-        if open.under_way.count() > 0 {
+        if open.under_way.copies() > 0 {
             open.busy_at = Instant::now();
         }
-        let is_old = open.version != version && open.under_way.count() == 0;
-        if is_old || open.under_way.is_over(open.busy_at.elapsed()) {
+        let is_old = open.version != version && open.under_way.copies() == 0;
+        if is_old || is_over(&open.under_way, open.busy_at.elapsed()) {
             self.close();
         }
     }
@@ -211,7 +209,7 @@ impl Courier {
     fn finish(&mut self) {
         let since = Instant::now();
         while let Some(open) = &self.open
-            && open.under_way.count() > 0
+            && open.under_way.copies() > 0
             && since.elapsed() < LAST_REPORTS
         {
             open.producer.poll(POLL);
@@ -242,7 +240,7 @@ impl Courier {
         let open = match self.open.take() {
             Some(open) => open,
             None => {
-                let under_way = UnderWay::default();
+                let under_way = Held::default();
                 let context = Context {
                     under_way: under_way.clone(),
                     metrics: self.metrics.clone(),
@@ -267,92 +265,10 @@ impl Courier {
         let Some(open) = self.open.take() else { return };
         let under_way = open.under_way.clone();
         drop(open);
-        let lost = under_way.count();
+        let lost = under_way.copies();
         if lost > 0 {
             tracing::warn!(lost, "copies of quarantined records got no report");
             (0..lost).for_each(|_| self.metrics.copy_dropped());
-        }
-    }
-}
-
-impl Open {
-    fn send(&mut self, waiting: &Waiting) -> Result<(), KafkaError> {
-        let Waiting { copy, owed_by } = waiting;
-        let of = Of {
-            ce_id: ce_id(copy),
-            owed_by: *owed_by,
-        };
-        let headers = copy.headers.iter().fold(
-            OwnedHeaders::new_with_capacity(copy.headers.len()),
-            |headers, (key, value)| {
-                headers.insert(Header {
-                    key,
-                    value: Some(value.as_ref()),
-                })
-            },
-        );
-        let record: BaseRecord<'_, [u8], [u8], Box<Of>> =
-            BaseRecord::with_opaque_to(&copy.topic, Box::new(of))
-                .payload(copy.payload.as_slice())
-                .headers(headers);
-        let record = match &copy.key {
-            Some(key) => record.key(key.as_slice()),
-            None => record,
-        };
-        self.producer.send(record).map_err(|(error, _)| error)?;
-        self.under_way.began();
-        self.busy_at = Instant::now();
-        Ok(())
-    }
-}
-
-fn ce_id(copy: &Message) -> String {
-    let found = copy.headers.iter().find(|(name, _)| *name == "ce_id");
-    found.map_or_else(String::new, |(_, id)| {
-        String::from_utf8_lossy(id.as_ref()).into_owned()
-    })
-}
-
-/// The one line, and the one count, of a copy that is given up here.
-fn dropped(metrics: &Metrics, ce_id: &str, error: &KafkaError) {
-    tracing::warn!(ce_id, %error, "a copy of a quarantined record did not reach its topic");
-    metrics.copy_dropped();
-}
-
-/// Whose copy it is.
-struct Of {
-    ce_id: String,
-    owed_by: Option<Seq>,
-}
-
-struct Context {
-    under_way: UnderWay,
-    metrics: Metrics,
-    log: Arc<ClientLog>,
-    reports: Arc<dyn Reports>,
-}
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.log.line(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.log.trouble(&error, reason);
-    }
-}
-
-impl ProducerContext for Context {
-    type DeliveryOpaque = Box<Of>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, of: Box<Of>) {
-        // On the thread that polls, so after it was counted.
-        self.under_way.ended();
-        if let Err((error, _)) = result {
-            dropped(&self.metrics, &of.ce_id, error);
-        }
-        if let Some(seq) = of.owed_by {
-            self.reports.copied(seq, result.is_ok());
         }
     }
 }

@@ -60,13 +60,22 @@ impl Explainer {
         let started = thread::Builder::new()
             .name("livebridge-explain".into())
             .spawn(move || {
+                let _busy = Busy(busy);
                 question.answer();
-                busy.store(false, Ordering::Release);
             });
         if let Err(error) = started {
             tracing::debug!(%error, "no thread to look at a certificate");
             self.0.store(false, Ordering::Release);
         }
+    }
+}
+
+/// Until it is dropped, by a panic as well.
+struct Busy(Arc<AtomicBool>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     handshake::{Explainer, Question},
     mailbox::{ProducerId, Report, Reports, Ticket},
     message::Message,
-    properties::{reading, transactional},
+    properties::reading,
     trouble::Trouble,
 };
 use polling::Poller;
@@ -70,8 +70,7 @@ impl Broker for Kafka {
         reports: Arc<dyn Reports>,
         purpose: &Purpose,
     ) -> Result<KafkaProducer, OpenError> {
-        let common = self.clients.config();
-        let config = transactional(&common, &purpose.transactional_id());
+        let (config, common) = self.clients.transactional(&purpose.transactional_id());
         let places = Arc::<Mutex<Places>>::default();
         let noted = Some(Arc::clone(&places));
         let (mut producer, client) = self.polled(id, Arc::clone(&reports), &config, noted)?;
@@ -104,6 +103,7 @@ impl Kafka {
     ) -> Result<(KafkaProducer, Arc<BaseProducer<Context>>), OpenError> {
         let alive = Alive::one_more(&self.alive)?;
         let context = Context {
+            _alive: alive,
             id,
             reports: Arc::clone(&reports),
             log: Arc::clone(&self.log),
@@ -116,7 +116,7 @@ impl Kafka {
             .create_with_context(context)
             .map_err(|e| OpenError(e.to_string()))?;
         let client = Arc::new(client);
-        let poller = Poller::start(id, Arc::clone(&client), reports, alive)
+        let poller = Poller::start(id, Arc::clone(&client), reports)
             .map_err(|e| OpenError(format!("no thread for it: {e}")))?;
         let producer = KafkaProducer {
             client: Some(Arc::clone(&client)),
@@ -128,7 +128,7 @@ impl Kafka {
     }
 }
 
-/// Counts the producers that exist.
+/// Counts the producers that exist: whoever has the last reference to one destroys it, which may take long.
 #[derive(Debug)]
 struct Alive(Arc<AtomicUsize>);
 
@@ -240,7 +240,7 @@ impl Drop for KafkaProducer {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
             client.purge(PurgeConfig::default().queue().inflight());
-            // Before the thread is told: the last reference must be the thread's.
+            // Before the thread is told: the last reference is to be the thread's, or the clerk's, which may take their time.
             drop(client);
             self.poller.close();
         }
@@ -248,6 +248,7 @@ impl Drop for KafkaProducer {
 }
 
 struct Context {
+    _alive: Alive,
     id: ProducerId,
     reports: Arc<dyn Reports>,
     log: Arc<ClientLog>,

@@ -59,7 +59,7 @@ mod turn;
 pub mod window;
 
 pub use metrics::Metrics;
-pub use properties::{message_bytes, own_name, refused_property};
+pub use properties::{is_set, message_bytes, own_name, refused_property};
 pub use status::Status;
 
 use crate::{

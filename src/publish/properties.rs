@@ -2,7 +2,7 @@
 
 mod names;
 
-pub use names::{own_name, refused_property};
+pub use names::{is_set, own_name, refused_property};
 
 use crate::config::{self, BODY_BYTES_MAX};
 use rdkafka::ClientConfig;
@@ -39,7 +39,7 @@ pub fn send_at_once(client: &mut ClientConfig) {
 /// The same unless the user has asked for such a wait: a sender waits for each record's ack.
 pub fn each_is_waited_for(client: &mut ClientConfig, kafka: &config::Kafka) {
     const WAIT: &str = "queue.buffering.max.ms";
-    if !kafka.properties.keys().any(|name| own_name(name) == WAIT) {
+    if !is_set(kafka, WAIT) {
         client.set(WAIT, "0");
     }
 }
@@ -67,7 +67,7 @@ pub fn client_config(kafka: &config::Kafka, body_bytes: usize, queue: Queue) -> 
     // A topic that takes the largest message takes every batch.
     let batch = BATCH_BYTES.min(message_bytes(body_bytes)).to_string();
     for (name, value) in FREE.iter().copied().chain([("batch.size", batch.as_str())]) {
-        if !kafka.properties.keys().any(|given| own_name(given) == name) {
+        if !is_set(kafka, name) {
             client.set(name, value);
         }
     }
@@ -105,7 +105,11 @@ const TRANSACTION_TIMEOUT_MS: &str = "15000";
 
 /// The same for the transactional producer of exactly-once.
 #[must_use]
-pub fn transactional(client: &ClientConfig, transactional_id: &str) -> ClientConfig {
+pub fn transactional(
+    client: &ClientConfig,
+    kafka: &config::Kafka,
+    transactional_id: &str,
+) -> ClientConfig {
     let mut client = client.clone();
     // Left unset, it follows the transaction's: a record that had its time aborts it, and is sent again.
     client.remove("message.timeout.ms");
@@ -113,11 +117,11 @@ pub fn transactional(client: &ClientConfig, transactional_id: &str) -> ClientCon
     client.set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS);
     // Each transaction waits for its reports twice.
     send_at_once(&mut client);
-    if client.get("topic.metadata.propagation.max.ms") == Some("10000") {
+    if !is_set(kafka, "topic.metadata.propagation.max.ms") {
         // While one topic is looked for, nobody's records are committed.
         client.set("topic.metadata.propagation.max.ms", "1000");
     }
-    if client.get("retry.backoff.ms").is_none() {
+    if !is_set(kafka, "retry.backoff.ms") {
         // While the coordinator still writes the markers of the last transaction, which takes milliseconds, it says "not yet".
         client.set("retry.backoff.ms", "20");
     }
@@ -167,20 +171,28 @@ mod tests {
     use super::{names::ALIASES, *};
     use crate::config::Secret;
 
-    fn with(properties: &[(&str, &str)]) -> ClientConfig {
-        let kafka = config::Kafka {
+    const QUEUE: Queue = Queue {
+        records: 1000,
+        bytes: 1 << 20,
+    };
+
+    fn kafka(properties: &[(&str, &str)]) -> config::Kafka {
+        config::Kafka {
             bootstrap_servers: "127.0.0.1:1".into(),
             properties: properties
                 .iter()
                 .map(|&(k, v)| (k.to_owned(), Secret::new(v)))
                 .collect(),
             property_files: Default::default(),
-        };
-        let queue = Queue {
-            records: 1000,
-            bytes: 1 << 20,
-        };
-        client_config(&kafka, 960 * 1024, queue)
+        }
+    }
+
+    fn with(properties: &[(&str, &str)]) -> ClientConfig {
+        client_config(&kafka(properties), 960 * 1024, QUEUE)
+    }
+
+    fn in_transactions(properties: &[(&str, &str)]) -> ClientConfig {
+        transactional(&with(properties), &kafka(properties), "livebridge-1")
     }
 
     #[test]
@@ -223,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_transaction_has_fifteen_seconds_and_its_records_no_time_of_their_own() {
-        let client = transactional(&with(&[]), "livebridge-1");
+        let client = in_transactions(&[]);
         assert_eq!(client.get("transaction.timeout.ms"), Some("15000"));
         assert_eq!(client.get("message.timeout.ms"), None);
         assert_eq!(client.get("queue.buffering.max.ms"), Some("0"));
@@ -238,10 +250,23 @@ mod tests {
     #[test]
     fn a_commit_is_soon_asked_for_again_unless_the_user_wants_it_later() {
         for (given, then) in [(&[][..], "20"), (&[("retry.backoff.ms", "70")], "70")] {
-            let client = transactional(&with(given), "livebridge-1");
+            let client = in_transactions(given);
             assert_eq!(client.get("retry.backoff.ms"), Some(then));
         }
         assert_eq!(with(&[]).get("retry.backoff.ms"), None);
+    }
+
+    #[test]
+    fn how_long_a_topic_is_looked_for_in_a_transaction_is_the_users_to_say_if_it_is_our_default_too()
+     {
+        const HOW_LONG: &str = "topic.metadata.propagation.max.ms";
+        for (given, then) in [
+            (&[][..], "1000"),
+            (&[(HOW_LONG, "10000")], "10000"),
+            (&[(HOW_LONG, "7")], "7"),
+        ] {
+            assert_eq!(in_transactions(given).get(HOW_LONG), Some(then));
+        }
     }
 
     #[test]
@@ -273,25 +298,13 @@ mod tests {
 
     #[test]
     fn a_batch_is_no_larger_than_the_largest_message_unless_the_user_wants_it() {
-        let kafka = |size: Option<&str>| config::Kafka {
-            bootstrap_servers: "127.0.0.1:1".into(),
-            properties: size
-                .map(|size| ("batch.size".to_owned(), Secret::new(size)))
-                .into_iter()
-                .collect(),
-            property_files: Default::default(),
-        };
-        let queue = Queue {
-            records: 1,
-            bytes: 1,
-        };
         for (body, given, then) in [
-            (16 << 10, None, "81920"),
-            (960 << 10, None, "1000000"),
-            (64 << 20, None, "1000000"),
-            (16 << 10, Some("500000"), "500000"),
+            (16 << 10, &[][..], "81920"),
+            (960 << 10, &[], "1000000"),
+            (64 << 20, &[], "1000000"),
+            (16 << 10, &[("batch.size", "500000")], "500000"),
         ] {
-            let client = client_config(&kafka(given), body, queue);
+            let client = client_config(&kafka(given), body, QUEUE);
             assert_eq!(client.get("batch.size"), Some(then), "{body}");
         }
     }

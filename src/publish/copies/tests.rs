@@ -54,11 +54,15 @@ impl Rig {
     }
 
     fn courier(&self) -> (SyncSender<Waiting>, Courier) {
-        let (sender, waiting) = sync_channel(WAITING_MAX);
+        let (sender, copies) = sync_channel(COPIES_MAX);
+        let inbox = Inbox {
+            copies,
+            waiting: Held::default(),
+        };
         let log = Arc::new(ClientLog::default());
         let reports: Arc<dyn Reports> = Arc::clone(&self.mailbox) as _;
         let (clients, metrics) = (self.clients.clone(), self.metrics.clone());
-        let courier = Courier::new(clients, metrics, log, reports, waiting);
+        let courier = Courier::new(clients, metrics, log, reports, inbox);
         (sender, courier)
     }
 
@@ -119,7 +123,7 @@ fn copies_arrive_and_more_than_may_be_under_way_wait_their_turn() {
     let reports: Arc<dyn Reports> = Arc::clone(&rig.mailbox) as _;
     let (clients, metrics) = (rig.clients.clone(), rig.metrics.clone());
     let copies = KafkaCopies::start(clients, metrics, log, reports).unwrap();
-    let ids: Vec<_> = (0..WAITING_MAX + 100).map(|n| n.to_string()).collect();
+    let ids: Vec<_> = (0..2 * COPIES_MAX + 100).map(|n| n.to_string()).collect();
     for id in &ids {
         let since = Instant::now();
         while !copies.offer(copy(id), None) {
@@ -145,7 +149,7 @@ fn a_kafka_that_is_down_is_told_of_once_and_its_events_are_no_copies() {
         }
     });
     let open = courier.open.as_ref().unwrap();
-    assert_eq!(open.under_way.count(), 1);
+    assert_eq!(open.under_way.copies(), 1);
     // Nothing has piled up: it is the copy, and perhaps what came just now.
     assert!(open.producer.in_flight_count() <= 3);
     assert!(!text.contains("ERROR"), "{text}");
@@ -176,7 +180,7 @@ fn a_copy_that_is_refused_is_counted_and_logged_once() {
     // The producer has taken no harm.
     courier.send(&unowed(copy("next")));
     let since = Instant::now();
-    while courier.open.as_ref().unwrap().under_way.count() > 0 {
+    while courier.open.as_ref().unwrap().under_way.copies() > 0 {
         assert!(since.elapsed() < PATIENCE);
         courier.listen();
     }
@@ -186,24 +190,60 @@ fn a_copy_that_is_refused_is_counted_and_logged_once() {
 
 #[test]
 fn a_producer_goes_when_its_last_copy_is_reported_and_none_comes_for_a_while() {
-    let under_way = UnderWay::default();
-    under_way.began();
-    assert!(!under_way.is_over(LINGER * 100));
-    under_way.ended();
-    assert!(!under_way.is_over(Duration::ZERO));
-    assert!(under_way.is_over(LINGER));
+    let under_way = Held::default();
+    under_way.add(1);
+    assert!(!is_over(&under_way, LINGER * 100));
+    under_way.remove(1);
+    assert!(!is_over(&under_way, Duration::ZERO));
+    assert!(is_over(&under_way, LINGER));
 }
 
 #[test]
-fn no_more_copies_are_under_way_than_may_be() {
-    let under_way = UnderWay::default();
-    for _ in 0..IN_FLIGHT_MAX {
-        assert!(under_way.has_room());
-        under_way.began();
+fn a_copy_of_the_largest_callback_arrives_and_those_after_it_wait_for_that() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("quarantine", 1, 1).unwrap();
+    let rig = Rig::new(&cluster.bootstrap_servers());
+    let (sender, mut courier) = rig.courier();
+    for id in ["large", "larger"] {
+        let mut copy = copy(id);
+        copy.payload = vec![b'x'; 40 << 20];
+        courier.inbox.waiting.add(copy.payload.len());
+        sender.send(unowed(copy)).unwrap();
     }
-    assert!(!under_way.has_room());
-    under_way.ended();
-    assert!(under_way.has_room());
+    courier.send_waiting();
+    let open = courier.open.as_ref().unwrap();
+    assert_eq!(open.under_way.copies(), 1, "there is no room for the other");
+    let since = Instant::now();
+    while !courier.takes_more() || courier.inbox.waiting.copies() > 0 {
+        assert!(since.elapsed() < PATIENCE);
+        courier.listen();
+        courier.send_waiting();
+    }
+    while courier.open.as_ref().unwrap().under_way.copies() > 0 {
+        assert!(since.elapsed() < PATIENCE);
+        courier.listen();
+    }
+    assert_eq!(rig.dropped(), 0.0);
+}
+
+#[test]
+fn copies_beyond_what_may_wait_are_not_taken() {
+    let (sender, copies) = sync_channel(COPIES_MAX);
+    let waiting = Held::default();
+    let taken = KafkaCopies {
+        sender,
+        waiting: waiting.clone(),
+    };
+    let large = || {
+        let mut copy = copy("large");
+        copy.payload = vec![b'x'; 40 << 20];
+        copy
+    };
+    assert!(taken.offer(large(), Some(Seq(1))));
+    assert!(!taken.offer(copy("small"), Some(Seq(2))));
+    let inbox = Inbox { copies, waiting };
+    inbox.next().unwrap();
+    assert!(taken.offer(copy("small"), Some(Seq(2))));
 }
 
 #[test]
@@ -224,7 +264,7 @@ fn who_owes_a_copy_hears_what_became_of_it() {
         });
     }
     let since = Instant::now();
-    while courier.open.as_ref().unwrap().under_way.count() > 0 {
+    while courier.open.as_ref().unwrap().under_way.copies() > 0 {
         assert!(since.elapsed() < PATIENCE);
         courier.listen();
     }
@@ -234,9 +274,12 @@ fn who_owes_a_copy_hears_what_became_of_it() {
 
 #[test]
 fn nobody_waits_for_room_with_a_thread_that_is_gone() {
-    let (sender, waiting) = sync_channel(1);
+    let (sender, waiting) = sync_channel(COPIES_MAX);
     drop(waiting);
-    let copies = KafkaCopies(sender);
+    let copies = KafkaCopies {
+        sender,
+        waiting: Held::default(),
+    };
     assert!(!copies.offer(copy("a"), None), "one that nobody waits for");
     let owed = || copies.offer(copy("b"), Some(Seq(1)));
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(owed)).is_err());

@@ -44,7 +44,7 @@ pub(super) struct Poller {
 }
 
 impl Poller {
-    /// Starts the thread. It keeps `alive` until the client is gone.
+    /// Starts the thread.
     ///
     /// # Errors
     /// If there is no thread for it.
@@ -52,7 +52,6 @@ impl Poller {
         id: ProducerId,
         client: Arc<BaseProducer<Context>>,
         reports: Arc<dyn Reports>,
-        alive: impl Send + 'static,
     ) -> io::Result<Self> {
         let turns = Arc::<Turns>::default();
         let theirs = Arc::clone(&turns);
@@ -63,7 +62,6 @@ impl Poller {
                 reports.closed(id);
                 // It may take as long as it likes.
                 drop(client);
-                drop(alive);
             })?;
         let thread = handle.thread().clone();
         Ok(Self { turns, thread })
@@ -89,7 +87,7 @@ impl Poller {
         self.thread.unpark();
     }
 
-    /// The thread waits for the last reports, then lets go of the client. Its reference must be the last one.
+    /// The thread waits for the last reports, then lets go of the client. Nobody who must not block may have the last reference.
     pub(super) fn close(&self) {
         self.turns.closing.store(true, Ordering::Release);
         self.thread.unpark();

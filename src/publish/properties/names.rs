@@ -1,5 +1,7 @@
 //! Which of librdkafka's properties a user may set, and by which names.
 
+use crate::config;
+
 /// (property, why a user can't set it)
 const REFUSED: &[(&str, &str)] = &[
     ("bootstrap.servers", BROKERS),
@@ -72,6 +74,12 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
 pub fn own_name(property: &str) -> &str {
     let found = ALIASES.iter().find(|(other, _)| *other == property);
     found.map_or(property, |(_, own)| own)
+}
+
+/// Whether the user has set a property, by either name.
+pub fn is_set(kafka: &config::Kafka, property: &str) -> bool {
+    let mut given = kafka.properties.keys();
+    given.any(|given| own_name(given) == own_name(property))
 }
 
 /// Why this librdkafka property can't be set under `kafka.properties`; none if it can.
