@@ -95,7 +95,7 @@ settings! {
     DRAIN_PUBLISH = file_only("drain.publish", "10s", "then: for the publisher to empty the spool, 0s to 1h");
     PAYLOAD = file_only("payload", "typed", "typed, or raw: the bytes as received with the value of sign blanked");
     CLOUDEVENTS = file_only("kafka.cloudevents", "binary", "binary: a CloudEvent's attributes are headers, the value is the event; structured: the value is a JSON document with the attributes and, as data, the event");
-    REDACT = file_only("redact", "[\"txSecret\"]", "query parameters in stream_param, to_url and source_urls, or top-level fields, whose value becomes *** in typed events and quarantine copies; the message's key and ce_subject keep the stream id even if its field is named here, and payload = \"raw\" redacts nothing");
+    REDACT = file_only("redact", "[\"txSecret\"]", "query parameters in stream_param, to_url, source_urls, msg and callback_url, or top-level fields, whose value becomes *** in typed events and quarantine copies; the message's key and ce_subject keep the stream id even if its field is named here, and payload = \"raw\" redacts nothing");
     ACK_TIMEOUT = file_only("kafka.ack_timeout", "4s", "how long a callback may wait for the brokers' ack with ack = \"kafka\", in place of http.answer_timeout, 1ms to 1h");
     TRACES_BEGIN = file_only("traces.begin", "", "on: a callback without a traceparent gets one, for its message; or off; on, when not set, if traces.endpoint is set");
     TRACES_SAMPLE = file_only("traces.sample", "1", "the share of begun traces that is sampled, 0 to 1; one that is taken over says itself whether it is");
@@ -216,7 +216,7 @@ pub(super) const AUTH: Setting = file_only(
 pub(super) const PATH_TOKEN: Setting = file_only(
     "sources.<name>.path_token",
     "",
-    "a secret last segment of the callback URL: 8 to 128 of A-Z, a-z, 0-9, -, _",
+    "a secret last segment of the callback URL: 8 to 128 of A-Z, a-z, 0-9, -, _; *** in what is published",
 );
 pub(super) const ALLOW: Setting = file_only(
     "sources.<name>.allow",

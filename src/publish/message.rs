@@ -5,6 +5,7 @@
 mod blank;
 mod headers;
 mod structured;
+mod token;
 
 use crate::{
     callback::{
@@ -12,12 +13,13 @@ use crate::{
         json::{Document, Malformed},
         names::{EventName, Family},
     },
-    config::{CloudEvents, Config, Payload, Topics},
+    config::{CloudEvents, Config, Payload, Source, Topics},
     spool::{Reason, Record},
 };
 use blank::blanked;
 use bytes::Bytes;
 use std::{collections::BTreeMap, sync::Arc};
+use token::Tokens;
 
 /// The mark of a replayed record.
 pub const REPLAYED: &str = "livebridge-replayed";
@@ -66,6 +68,7 @@ pub struct Rendering {
     redact: Arc<[String]>,
     topics: BTreeMap<Family, Arc<str>>,
     quarantine: Option<Arc<str>>,
+    tokens: Tokens,
 }
 
 /// Why a record has no typed event.
@@ -83,7 +86,9 @@ impl Rendering {
     /// After the settings.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        Self::of(config.payload, &config.redact, &config.topics).in_mode(config.cloudevents)
+        Self::of(config.payload, &config.redact, &config.topics)
+            .in_mode(config.cloudevents)
+            .without_tokens_of(&config.sources)
     }
 
     /// After these settings alone, in binary mode.
@@ -96,6 +101,7 @@ impl Rendering {
             redact: redact.into(),
             topics: topics.families.iter().map(named).collect(),
             quarantine: topics.quarantine.as_deref().map(Into::into),
+            tokens: Tokens::default(),
         }
     }
 
@@ -104,6 +110,15 @@ impl Rendering {
     pub fn in_mode(self, cloudevents: CloudEvents) -> Self {
         Self {
             cloudevents,
+            ..self
+        }
+    }
+
+    /// The same, with the `path_token` of each source blanked in what it sent.
+    #[must_use]
+    pub fn without_tokens_of(self, sources: &[Source]) -> Self {
+        Self {
+            tokens: Tokens::of(sources),
             ..self
         }
     }
@@ -128,7 +143,7 @@ impl Rendering {
 
     fn render(&self, record: &Record, topic: &Arc<str>) -> Result<Message, Fault> {
         let document = Document::parse(&record.envelope.body)?;
-        let (name, time, payload) = match self.payload {
+        let (name, time, mut payload) = match self.payload {
             Payload::Typed => {
                 let transcript = self.transcript(&document)?;
                 (transcript.name, transcript.time, transcript.json)
@@ -138,6 +153,7 @@ impl Rendering {
                 (event.name(), event.time(), blanked(&document, &[]))
             }
         };
+        self.tokens.blank(&record.envelope.source, &mut payload);
         let key = stream_key(&document);
         let headers = headers::of(record, &document, name, time, key.as_deref());
         let (headers, payload) = match self.cloudevents {
@@ -196,6 +212,7 @@ impl Rendering {
         let mut payload = document
             .as_ref()
             .map_or_else(Vec::new, |document| blanked(document, redact));
+        self.tokens.blank(&record.envelope.source, &mut payload);
         if payload.len() > max_value_bytes {
             let whole = payload.len().to_string();
             headers.push((TRUNCATED, whole.into_bytes().into()));

@@ -34,12 +34,17 @@ impl<T> Embedded<T> {
 
 /// A documented content of a string.
 pub(super) trait Content: Field {
+    /// The JSON types that something else than the content may have: an object of another shape than a documented one is a fault.
+    const OTHERWISE: &'static [&'static str];
+
     /// The content, from the JSON text of an object or array; none if that has another shape.
     fn open(value: &str) -> Result<Option<Self>, Untypable>;
 }
 
 /// Elements have no documented type, so that a list of something else is no fault.
 impl Content for Vec<String> {
+    const OTHERWISE: &'static [&'static str] = &["object", "array", "string"];
+
     fn open(value: &str) -> Result<Option<Self>, Untypable> {
         Ok(Self::read(value).ok())
     }
@@ -105,7 +110,7 @@ impl<'de, T: Content> Deserialize<'de> for Embedded<T> {
     }
 }
 
-impl<T: JsonSchema> JsonSchema for Embedded<T> {
+impl<T: Content + JsonSchema> JsonSchema for Embedded<T> {
     fn inline_schema() -> bool {
         true
     }
@@ -116,6 +121,6 @@ impl<T: JsonSchema> JsonSchema for Embedded<T> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let held = generator.subschema_for::<T>();
-        json_schema!({ "anyOf": [held, { "type": ["object", "array", "string"] }] })
+        json_schema!({ "anyOf": [held, { "type": T::OTHERWISE }] })
     }
 }

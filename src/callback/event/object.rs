@@ -267,9 +267,22 @@ macro_rules! object {
                 self.put(&mut map)?;
                 map.end()
             }
+
+            fn redact_queries(&mut self, names: &[String]) {
+                use $crate::callback::event::object::Object;
+                $(if let Some(value) = &mut self.$field {
+                    $crate::callback::event::field::Field::redact_queries(value, names);
+                })*
+                self.other.redact_all_queries(names);
+                for name in names {
+                    self.blank(name);
+                }
+            }
         }
 
         impl $crate::callback::event::embedded::Content for $name {
+            const OTHERWISE: &'static [&'static str] = &["array", "string"];
+
             fn open(value: &str) -> Result<Option<Self>, $crate::callback::event::untypable::Untypable> {
                 let object = value.as_bytes().first() == Some(&b'{');
                 object.then(|| $crate::callback::event::field::Field::read(value)).transpose()

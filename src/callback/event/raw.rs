@@ -129,6 +129,13 @@ impl Other {
         }
     }
 
+    /// The same in all of them: those of an object inside such a field.
+    pub(super) fn redact_all_queries(&mut self, names: &[String]) {
+        for (_, value) in &mut self.0 {
+            value.redact_queries(names);
+        }
+    }
+
     pub(super) fn put(&mut self, name: &str, value: Raw) {
         self.0.push((name.into(), value));
     }

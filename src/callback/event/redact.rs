@@ -4,8 +4,15 @@ use super::object::{REDACTED, REDACTED_JSON};
 use crate::callback::json::{self, Document, Kind};
 use std::borrow::Cow;
 
-/// The fields that carry credentials in queries: that of the push URL, and the URLs that a relay task pulls and pushes.
-pub(crate) const QUERY_FIELDS: [&str; 3] = ["stream_param", "to_url", "source_urls"];
+/// The fields that carry credentials in queries: that of the push URL, and the URLs that a relay task pulls, pushes and reports
+/// to. Its `msg` names what it pulls once more.
+pub(crate) const QUERY_FIELDS: [&str; 5] = [
+    "stream_param",
+    "to_url",
+    "source_urls",
+    "msg",
+    "callback_url",
+];
 
 /// A JSON value with [`redact_query`] applied to every string in it, at any depth, names aside, and with the members of
 /// objects blanked that have one of the names. None if nothing has to change, or if it isn't JSON.

@@ -26,7 +26,7 @@ object! {
         product_name: String,
         /// The vendor's internal name of the callback: `general_callback`.
         interface: String,
-        /// The URL that this callback was sent to.
+        /// The URL that this callback was sent to; a `path_token` in it is `***`.
         callback_url: String,
     }
 }

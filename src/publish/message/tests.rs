@@ -2,8 +2,10 @@ use super::*;
 use crate::{
     callback::names::SourceName,
     clock::Millis,
+    config::{Auth, Secret, SourceKind},
     spool::{CeId, Envelope, Seq},
 };
+use std::{collections::BTreeSet, slice};
 
 const RECEIVED_AT: Millis = Millis(1_750_000_000_999);
 
@@ -354,5 +356,66 @@ fn a_top_level_field_such_as_the_users_address_is_redacted_by_its_name() {
         };
         let copy = rendering.quarantine_copy(&stream, &reason, 10_000).unwrap();
         assert!(!payload(&copy).contains("192.0.2.7"), "{}", payload(&copy));
+    }
+}
+
+/// Whoever knows the path may send unsigned events.
+#[test]
+fn the_sources_path_token_reaches_no_topic_whatever_field_names_it() {
+    let token = "0123456789-abcdefgh_XYZ";
+    let source = Source {
+        name: SourceName::parse("tencent").unwrap(),
+        kind: SourceKind::TencentCss,
+        auth: Auth::Required,
+        path_token: Some(Secret::new(token)),
+        allow: Vec::new(),
+        unsigned_events: BTreeSet::from([314]),
+        keys: Vec::new(),
+        key_files: Vec::new(),
+    };
+    let body = format!(
+        r#"{{"event_type":314,"callback_url":"http:\/\/h\/callbacks\/tencent\/{token}","other":["{token}{token}?a=b"]}}"#
+    );
+    let expected = r#"{"event_type":314,"callback_url":"http://h/callbacks/tencent/***","other":["******?a=b"]}"#;
+    for payload in [Payload::Typed, Payload::Raw] {
+        let rendering = rendering(payload).without_tokens_of(slice::from_ref(&source));
+        let topic = rendering.topic(Family::Recording).unwrap();
+        let message = rendering.message(&record(&body), topic).unwrap();
+        assert_eq!(self::payload(&message).replace("\\/", "/"), expected);
+        let reason = Reason {
+            label: "policy",
+            detail: String::new(),
+            topic: "live.relay-task".into(),
+        };
+        let copy = rendering
+            .quarantine_copy(&record(&body), &reason, 1000)
+            .unwrap();
+        assert_eq!(self::payload(&copy).replace("\\/", "/"), expected);
+        assert!(!format!("{rendering:?}").contains(token));
+    }
+}
+
+#[test]
+fn what_a_relay_task_pulls_is_redacted_where_its_message_names_it_too() {
+    for (msg, expected) in [
+        (
+            r#""{\"url\":\"http://h/a.flv?txSecret=s&b=1\",\"index\":0,\"more\":{\"u\":\"?txSecret=s\"}}""#,
+            r#"{"url":"http://h/a.flv?txSecret=***&b=1","index":0,"more":{"u":"?txSecret=***"}}"#,
+        ),
+        (
+            r#"{"txSecret":"s","code":5}"#,
+            r#"{"code":5,"txSecret":"***"}"#,
+        ),
+        (r#""no JSON: ?txSecret=s""#, r#""no JSON: ?txSecret=***""#),
+    ] {
+        let body =
+            format!(r#"{{"event_type":314,"msg":{msg},"callback_url":"http://h/?txSecret=s"}}"#);
+        let message = message(Payload::Typed, &body);
+        assert_eq!(
+            payload(&message),
+            format!(
+                r#"{{"event_type":314,"msg":{expected},"callback_url":"http://h/?txSecret=***"}}"#
+            )
+        );
     }
 }
