@@ -40,7 +40,7 @@ const PURE: &[&str] = &[
     "hold/share.rs",
     "publish/exact/account.rs",
     "publish/course.rs",
-    "publish/ended.rs",
+    "publish/suspicion.rs",
     "publish/plan.rs",
     "publish/window.rs",
     "publish/retry.rs",

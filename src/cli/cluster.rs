@@ -10,7 +10,7 @@ use super::Failure;
 use crate::{
     config::Kafka,
     publish::{
-        handshake::explained,
+        broker_certificate::explained,
         trouble::{Trouble, Worth},
     },
 };

@@ -7,7 +7,7 @@
 //!  Blocked: probe with the first record ────────┘  │ │ untypable,       Singly: one record at a time, until past
 //!  through a producer of its own, 1 … 60 s         │ │ no room          all that was in flight when it happened
 //!             ▲                                    │ ▼                       │
-//!             └─────────── (from Singly, too)     NoRoom: quarantine full, ◄─┘ refused alone, no room
+//!             └─────────── (from Singly, too)     no room: quarantine full, ◄┘ refused alone, no room
 //!                                                 try again, 1 … 60 s
 //! ```
 //!
@@ -16,16 +16,43 @@
 
 use super::{
     classify::{Class, Refusal},
-    ended::{End, Ended, Suspicion},
-    plan::{Mode, Tick, Way},
+    plan::Tick,
     retry::Backoff,
+    suspicion::{End, Ended, Suspicion},
 };
 use crate::spool::Seq;
+
+/// How a lane may send now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// With all others, through the shared producer.
+    Shared,
+    /// One record, through a producer of its own, then wait for its report.
+    Alone,
+    /// Not before this.
+    NotBefore(Tick),
+}
+
+/// The name of a course, for status and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// All is well.
+    Flowing,
+    /// The topic takes nothing; probed from time to time.
+    Blocked,
+    /// One record at a time, since a batch was refused.
+    Singly,
+    /// The quarantine is full; an operator must look.
+    QuarantineFull,
+}
 
 /// What one lane is up to.
 #[derive(Debug)]
 pub struct Course {
     state: State,
+    /// The lane's next record found no room in the quarantine: it is tried again then, the way it was before.
+    no_room_until: Option<Tick>,
     backoff: Backoff,
     ended: Ended,
 }
@@ -42,23 +69,6 @@ enum State {
     Singly {
         through: Seq,
         not_before: Tick,
-    },
-    NoRoom {
-        until: Tick,
-        before: Before,
-    },
-}
-
-/// What a lane was up to when the quarantine had no room, and goes on with.
-#[derive(Debug, Clone, Copy)]
-enum Before {
-    Flowing,
-    Singly {
-        through: Seq,
-    },
-    Blocked {
-        then_singly: Option<Seq>,
-        proven: bool,
     },
 }
 
@@ -77,6 +87,7 @@ impl Course {
     pub fn new(seed: u64) -> Self {
         Self {
             state: State::Flowing,
+            no_room_until: None,
             backoff: Backoff::for_probe(seed),
             ended: Ended::default(),
         }
@@ -86,56 +97,45 @@ impl Course {
     #[must_use]
     pub const fn mode(&self) -> Mode {
         match self.state {
+            _ if self.no_room_until.is_some() => Mode::QuarantineFull,
             State::Flowing | State::Blocked { proven: false, .. } => Mode::Flowing,
             State::Blocked { proven: true, .. } => Mode::Blocked,
             State::Singly { .. } => Mode::Singly,
-            State::NoRoom { .. } => Mode::QuarantineFull,
         }
     }
 
     /// Whether the topic takes nothing, as far as anybody knows.
     #[must_use]
     pub const fn is_blocked(&self) -> bool {
-        let waits = matches!(
-            self.state,
-            State::NoRoom {
-                before: Before::Blocked { proven: true, .. },
-                ..
-            }
-        );
-        waits || matches!(self.state, State::Blocked { proven: true, .. })
+        matches!(self.state, State::Blocked { proven: true, .. })
     }
 
     /// Whether the topic is to be tried before anything else goes there: it is blocked, or suspected to be.
     #[must_use]
     pub const fn is_probed(&self) -> bool {
-        let waits = matches!(
-            self.state,
-            State::NoRoom {
-                before: Before::Blocked { .. },
-                ..
-            }
-        );
-        waits || matches!(self.state, State::Blocked { .. })
+        matches!(self.state, State::Blocked { .. })
     }
 
-    /// How the lane may send at `now`. While there is no room, the first record is tried again the way it was before.
+    /// How the lane may send at `now`.
     #[must_use]
     pub fn way(&self, now: Tick) -> Way {
         let (not_before, way) = match self.state {
             State::Flowing => (Tick::ZERO, Way::Shared),
             State::Blocked { probe_at, .. } => (probe_at, Way::Alone),
             State::Singly { not_before, .. } => (not_before, Way::Alone),
-            State::NoRoom { until, before } => match before {
-                Before::Flowing => (until, Way::Shared),
-                Before::Singly { .. } | Before::Blocked { .. } => (until, Way::Alone),
-            },
         };
+        let not_before = self.no_room_until.unwrap_or(not_before);
         if now < not_before {
             Way::NotBefore(not_before)
         } else {
             way
         }
+    }
+
+    /// Whatever the quarantine had no room for is no longer what comes next.
+    const fn becomes(&mut self, state: State) {
+        self.state = state;
+        self.no_room_until = None;
     }
 
     /// The shared producer has ended. True: others lose by what can't be told from the topic's own trouble, so it is tried by
@@ -151,12 +151,10 @@ impl Course {
                 };
             }
             Some(Class::Blocked) => self.block(now, None),
-            Some(Class::Poison(_)) => {
-                self.state = State::Singly {
-                    through: end.passed,
-                    not_before: now,
-                };
-            }
+            Some(Class::Poison(_)) => self.becomes(State::Singly {
+                through: end.passed,
+                not_before: now,
+            }),
         }
         false
     }
@@ -164,11 +162,11 @@ impl Course {
     /// The topic takes nothing, as the client says before anything was sent.
     pub fn block(&mut self, now: Tick, then_singly: Option<Seq>) {
         let probe_at = now + self.backoff.next_wait();
-        self.state = State::Blocked {
+        self.becomes(State::Blocked {
             probe_at,
             then_singly,
             proven: true,
-        };
+        });
     }
 
     /// A record that the lane sent by itself had its time, or went down with its transaction: the topic takes nothing.
@@ -182,55 +180,47 @@ impl Course {
     }
 
     fn suspect(&mut self, now: Tick, then_singly: Option<Seq>) -> bool {
-        if let State::Flowing
-        | State::NoRoom {
-            before: Before::Flowing,
-            ..
-        } = self.state
-        {
-            self.state = State::Blocked {
+        let flows = matches!(self.state, State::Flowing);
+        if flows {
+            self.becomes(State::Blocked {
                 probe_at: now,
                 then_singly,
                 proven: false,
-            };
-            return true;
+            });
         }
-        false
+        flows
     }
 
     /// The topic could not be tried, for no fault of its own.
     pub fn put_off(&mut self, now: Tick) {
         if let State::Blocked { probe_at, .. } = &mut self.state {
             *probe_at = now + self.backoff.next_wait();
+            self.no_room_until = self.no_room_until.map(|_| *probe_at);
         }
     }
 
     /// The topic took a record that was only to try it. The next wait is no shorter before one is published.
-    pub const fn probed(&mut self) {
-        self.state = match self.singly_through() {
+    pub fn probed(&mut self) {
+        self.becomes(match self.singly_through() {
             Some(through) => State::Singly {
                 through,
                 not_before: Tick::ZERO,
             },
             None => State::Flowing,
-        };
+        });
     }
 
     /// The topic judges records again, and refused the one that was to try it.
-    pub const fn judges(&mut self, passed: Seq) {
-        let through = match self.singly_through() {
-            Some(through) => through,
-            None => passed,
-        };
-        self.state = State::Singly {
-            through,
+    pub fn judges(&mut self, passed: Seq) {
+        self.becomes(State::Singly {
+            through: self.singly_through().unwrap_or(passed),
             not_before: Tick::ZERO,
-        };
+        });
     }
 
     /// Something was published.
     pub fn worked(&mut self) {
-        if let State::Flowing = self.state {
+        if self.mode() == Mode::Flowing && !self.is_probed() {
             self.backoff.reset();
         }
     }
@@ -238,13 +228,13 @@ impl Course {
     /// The record sent alone was acked, or quarantined. `restart` is where the lane goes on.
     pub fn alone_settled(&mut self, restart: Seq) {
         self.backoff.reset();
-        self.state = match self.singly_through() {
+        self.becomes(match self.singly_through() {
             Some(through) if restart < through => State::Singly {
                 through,
                 not_before: Tick::ZERO,
             },
             _ => State::Flowing,
-        };
+        });
     }
 
     /// The record sent alone failed. `takes_nothing`: the topic was seen to take nothing while others are taken.
@@ -254,17 +244,17 @@ impl Course {
             Class::Poison(refusal) => {
                 if self.is_probed() {
                     // It judges records again: the topic takes some.
-                    self.state = State::Singly {
+                    self.becomes(State::Singly {
                         through: then_singly.unwrap_or_default(),
                         not_before: now,
-                    };
+                    });
                 }
                 return Alone::Quarantine(refusal);
             }
             Class::Blocked => self.block(now, then_singly),
             Class::Retriable | Class::Fatal => {
                 let not_before = now + self.backoff.next_wait();
-                self.state = match then_singly {
+                self.becomes(match then_singly {
                     Some(through) if !self.is_probed() && !takes_nothing => State::Singly {
                         through,
                         not_before,
@@ -274,7 +264,7 @@ impl Course {
                         then_singly,
                         proven: takes_nothing || self.is_blocked(),
                     },
-                };
+                });
             }
         }
         Alone::Again
@@ -282,44 +272,20 @@ impl Course {
 
     /// The quarantine had no room for the lane's next record.
     pub fn no_room(&mut self, now: Tick) {
-        let before = match self.state {
-            State::Flowing => Before::Flowing,
-            State::Singly { through, .. } => Before::Singly { through },
-            State::Blocked {
-                then_singly,
-                proven,
-                ..
-            } => Before::Blocked {
-                then_singly,
-                proven,
-            },
-            State::NoRoom { before, .. } => before,
-        };
-        self.state = State::NoRoom {
-            until: now + self.backoff.next_wait(),
-            before,
-        };
+        self.no_room_until = Some(now + self.backoff.next_wait());
     }
 
     /// The quarantine took the record that had to wait, or the record didn't need it after all.
     pub fn room_again(&mut self) {
-        if let State::NoRoom { before, .. } = self.state {
-            self.backoff.reset();
-            self.state = match before {
-                Before::Flowing => State::Flowing,
-                Before::Singly { through } => State::Singly {
-                    through,
-                    not_before: Tick::ZERO,
-                },
-                Before::Blocked {
-                    then_singly,
-                    proven,
-                } => State::Blocked {
-                    probe_at: Tick::ZERO,
-                    then_singly,
-                    proven,
-                },
-            };
+        if self.no_room_until.take().is_none() {
+            return;
+        }
+        self.backoff.reset();
+        match &mut self.state {
+            State::Flowing => {}
+            State::Singly { not_before: at, .. } | State::Blocked { probe_at: at, .. } => {
+                *at = Tick::ZERO;
+            }
         }
     }
 
@@ -328,11 +294,6 @@ impl Course {
             State::Flowing => None,
             State::Singly { through, .. } => Some(through),
             State::Blocked { then_singly, .. } => then_singly,
-            State::NoRoom { before, .. } => match before {
-                Before::Flowing => None,
-                Before::Singly { through } => Some(through),
-                Before::Blocked { then_singly, .. } => then_singly,
-            },
         }
     }
 }

@@ -54,6 +54,16 @@ fn a_suspected_lane_is_tried_at_once_and_called_blocked_only_when_seen_to_be() {
 }
 
 #[test]
+fn what_can_not_be_tried_waits_also_while_the_quarantine_has_no_room() {
+    let mut course = Course::new(1);
+    course.block(Tick::ZERO, None);
+    course.no_room(Tick::ZERO);
+    assert_eq!(course.way(LATER), Way::Alone);
+    course.put_off(LATER);
+    assert!(matches!(course.way(LATER), Way::NotBefore(_)));
+}
+
+#[test]
 fn waits_grow_while_a_topic_takes_what_tries_it_and_nothing_else() {
     let mut course = Course::new(1);
     let mut waits = Vec::new();

@@ -3,12 +3,13 @@
 use super::{
     Fault,
     broker::{Broker, Enqueued, Producer},
+    course::Way,
     lane::Lane,
     lanes::LaneId,
     mailbox::{RecordTicket, Ticket},
     message::Message,
     place::{Entry, Place},
-    plan::{Tick, Way},
+    plan::Tick,
     publisher::{Publisher, Render, Shared},
     window::Standing,
 };
@@ -85,7 +86,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         Ok(())
     }
 
-    /// The lane keeps the entry for its next try, unless the try itself sent it elsewhere.
+    /// The lane keeps the entry for its next try. One that has rejoined the head cursor meanwhile has no place to keep it in: the head
+    /// reads it again.
     fn hold_back(&mut self, at: LaneId, entry: Entry) {
         let lane = &mut self.lanes[at];
         lane.waiting = entry.accepted_at();

@@ -8,10 +8,10 @@ mod polling;
 use super::{
     access::Clients,
     broker::{Ask, Broker, Enqueued, OpenError, Producer},
+    broker_certificate::{Explainer, Question},
     classify::Code,
     client_log::ClientLog,
     exact::{Clerk, Outcome, Places, Purpose, Reader, judge},
-    handshake::{Explainer, Question},
     mailbox::{ProducerId, Report, Reports, Ticket},
     message::Message,
     properties::reading,

@@ -7,7 +7,7 @@ mod codes;
 mod relay;
 mod turns;
 
-use super::{Left, plan::Mode};
+use super::{Left, course::Mode};
 use crate::{callback::names::Family, config::BODY_BYTES_MAX, spool::Seq};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use relay::Relay;

@@ -16,19 +16,15 @@
 pub mod access;
 pub mod again;
 mod alone;
-mod aside;
 pub mod audit;
 pub mod broker;
+pub mod broker_certificate;
 pub mod classify;
 pub mod client_log;
 mod copies;
 pub mod course;
-mod ended;
-mod ending;
 pub mod exact;
 mod feed;
-pub mod handshake;
-mod health;
 mod incoming;
 pub mod kafka;
 mod lane;
@@ -38,21 +34,25 @@ pub mod message;
 pub mod metrics;
 #[cfg(test)]
 mod mock_tests;
-mod partitions;
 mod place;
 pub mod plan;
 pub mod properties;
 mod publisher;
+mod quarantine;
 mod renewal;
 pub mod retry;
 pub mod room;
 mod shared;
+mod shutdown;
 #[cfg(test)]
 pub(crate) mod simulation;
 mod solo;
 pub mod stall;
 mod stalls;
 pub mod status;
+mod suspicion;
+mod topic_health;
+mod topic_watch;
 mod traced;
 pub mod trouble;
 mod turn;
@@ -74,10 +74,9 @@ use broker::Broker;
 use client_log::ClientLog;
 use copies::KafkaCopies;
 use kafka::Kafka;
-use lane::Plan;
 use mailbox::{Mailbox, Reports};
 use message::{Message, Rendering};
-use partitions::Watch;
+use plan::Plan;
 use publisher::{Parts, Publisher, Render, Step};
 use rdkafka::{error::KafkaError, producer::BaseProducer};
 use status::Board;
@@ -87,6 +86,7 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
+use topic_watch::Watch;
 
 /// What the publisher needs of the settings.
 #[derive(Debug, Clone)]

@@ -63,7 +63,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let Some(at) = self.lanes.find(|lane| named(&lane.topic)) else {
             return;
         };
-        // In a transaction everybody waits for everybody: to blame is who owes an ack; if nobody does, whose end can't be written.
+        // In a transaction everybody waits for everybody. To blame is the topic with records that aren't acked; if there is none, the
+        // one to which the end of the transaction can't be written.
         let exact = self.exact.as_ref();
         let owes = exact.is_none_or(|exact| exact.owes(at));
         let nobody_owes = !exact.is_some_and(|e| self.lanes.ids().any(|at| e.owes(at)));

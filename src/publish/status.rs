@@ -1,6 +1,6 @@
 //! What `/status` shows of the publisher: a snapshot, without bodies and without secrets.
 
-use super::{exact::Standing, plan::Mode};
+use super::{course::Mode, exact::Standing};
 use serde::Serialize;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -6,8 +6,9 @@ use crate::{
     publish::{
         Fault,
         broker::Broker,
+        course::Way,
         place::Entry,
-        plan::{Tick, Way},
+        plan::Tick,
         publisher::{Publisher, Render},
     },
     spool::{Next, Outlet},

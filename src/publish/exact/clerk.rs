@@ -84,7 +84,7 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
         let (id, reports) = (self.id, Arc::clone(&self.reports));
         thread::Builder::new()
             .name("livebridge-clerk".into())
-            .spawn(move || outlived(id, &*reports, || self.run(&asked)))?;
+            .spawn(move || tell_if_it_panics(id, &*reports, || self.run(&asked)))?;
         Ok(sender)
     }
 
@@ -286,8 +286,8 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
     }
 }
 
-/// An answer that never comes would be waited for without end: so it is told that it never comes.
-fn outlived(id: ProducerId, reports: &dyn Reports, run: impl FnOnce()) {
+/// If this thread panics, the publisher would wait for its answer for ever: it is told that none will come.
+fn tell_if_it_panics(id: ProducerId, reports: &dyn Reports, run: impl FnOnce()) {
     // Nothing of what it worked with is used again.
     if catch_unwind(AssertUnwindSafe(run)).is_err() {
         reports.answer(id, Answer::Gone, None);
@@ -328,8 +328,8 @@ mod tests {
     #[test]
     fn who_waits_for_an_answer_hears_that_none_will_come() {
         let mailbox = Mailbox::default();
-        outlived(ProducerId(1), &mailbox, || ());
-        outlived(ProducerId(2), &mailbox, || panic!("a bug"));
+        tell_if_it_panics(ProducerId(1), &mailbox, || ());
+        tell_if_it_panics(ProducerId(2), &mailbox, || panic!("a bug"));
         let mail = mailbox.take(None);
         assert_eq!(mail.answers, [(ProducerId(2), Answer::Gone)]);
     }

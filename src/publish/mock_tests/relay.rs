@@ -4,17 +4,17 @@ use super::super::{
     Fault, Handle, Left,
     access::{Access, Clients},
     copies::Copies,
+    course::Mode,
     kafka::Kafka,
-    lane::Plan,
     mailbox::Reports,
     message::Message,
     metrics::Metrics,
-    partitions::Watch,
-    plan::Mode,
+    plan::Plan,
     publisher::{Parts, Render},
     stall::Patience,
     start,
     status::Status,
+    topic_watch::Watch,
 };
 use super::turns::{Counted, Turns};
 use crate::{

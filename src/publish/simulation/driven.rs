@@ -11,8 +11,8 @@ use crate::{
     publish::{
         Fault, Metrics, Rendered,
         copies::Copies,
-        lane::Plan,
         message::Rendering,
+        plan::Plan,
         plan::Tick,
         publisher::{Parts, Publisher, Step},
         status::Status,

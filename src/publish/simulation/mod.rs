@@ -10,9 +10,9 @@ pub(crate) mod parts;
 mod world;
 
 use super::{
-    lane::Plan,
     mailbox::Mail,
     metrics::Metrics,
+    plan::Plan,
     plan::Tick,
     publisher::{Parts, Publisher, Step},
 };

@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     publish::{
+        course::Mode,
         mailbox::{Finding, Heard},
-        plan::Mode,
     },
     spool::{Seq, Settled},
 };

@@ -18,10 +18,10 @@ use crate::{
     publish::classify::Code,
     publish::{
         copies::Copies,
-        lane::Plan,
         mailbox::{ProducerId, Report, Reports},
         message::Message,
         metrics::Metrics,
+        plan::Plan,
         plan::Tick,
         publisher::{Parts, Publisher, Step},
         stalls::Nobody,

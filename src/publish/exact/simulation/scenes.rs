@@ -6,8 +6,9 @@ use super::{
 };
 use crate::publish::{
     Fault,
+    course::Mode,
     mailbox::{Answer, Mail},
-    plan::{Mode, Tick},
+    plan::Tick,
     publisher::{Shared, Step},
     solo::Solo,
 };

@@ -7,7 +7,7 @@
 use super::classify::Class;
 use crate::spool::Seq;
 
-/// So often, without getting any further in between.
+/// Ends of the producer, without the lane getting any further in between, before it is suspected.
 const TIMES_MAX: u32 = 3;
 
 /// The end of the shared producer, as one lane sees it.

@@ -4,13 +4,13 @@ use super::{
     Fault,
     broker::Broker,
     classify::{Class, Code},
-    course::Alone,
-    ended::Tries,
+    course::{Alone, Way},
     feed::Took,
     lanes::LaneId,
     message::Message,
-    plan::{Tick, Way},
+    plan::Tick,
     publisher::{Publisher, Render},
+    suspicion::Tries,
 };
 use crate::spool::{Aside, Outlet, QuarantineError, Reason, Record, Seq};
 use std::{io::ErrorKind, time::Duration};

@@ -1,6 +1,6 @@
 //! What can be seen of a topic that takes nothing: leaders, and replicas in sync.
 
-use super::{mailbox::Finding, partitions::PATIENCE};
+use super::{mailbox::Finding, topic_watch::PATIENCE};
 use rdkafka::{
     ClientContext,
     admin::{AdminClient, AdminOptions, ResourceSpecifier},

@@ -7,10 +7,10 @@
 use super::{
     access::Clients,
     client_log::ClientLog,
-    health,
     mailbox::{Finding, Heard, Mailbox},
     metrics::Metrics,
     stalls::Asks,
+    topic_health,
 };
 use crate::spool::Seq;
 use rdkafka::{
@@ -185,7 +185,7 @@ impl Watcher {
     fn answer(&self, question: Question) -> bool {
         let client = self.client();
         let least = || self.min_in_sync(&question.topic);
-        let answer = client.and_then(|client| health::ask(&client, &question.topic, least));
+        let answer = client.and_then(|client| topic_health::ask(&client, &question.topic, least));
         let answered = answer.is_some();
         if answered {
             self.mailbox.answered();
@@ -206,7 +206,7 @@ impl Watcher {
     fn min_in_sync(&self, topic: &str) -> Option<usize> {
         let context = Asking(Arc::clone(&self.log));
         let admin = self.clients.config().create_with_context(context).ok()?;
-        health::min_in_sync(&admin, topic)
+        topic_health::min_in_sync(&admin, topic)
     }
 
     fn client(&self) -> Option<BaseProducer<Asking>> {
