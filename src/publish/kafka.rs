@@ -19,7 +19,7 @@ use super::{
 };
 use polling::Poller;
 use rdkafka::{
-    ClientConfig, ClientContext, Message as _,
+    ClientConfig, ClientContext, IntoOpaque, Message as _,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, OwnedHeaders},
@@ -170,21 +170,7 @@ impl Producer for KafkaProducer {
         let Some(client) = &self.client else {
             return Enqueued::Full;
         };
-        let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
-        for (key, value) in &message.headers {
-            headers = headers.insert(Header {
-                key,
-                value: Some(value.as_ref()),
-            });
-        }
-        let mut record: BaseRecord<'_, [u8], [u8], Box<Ticket>> =
-            BaseRecord::with_opaque_to(&message.topic, Box::new(ticket))
-                .payload(message.payload.as_slice())
-                .headers(headers);
-        if let Some(key) = &message.key {
-            record = record.key(key.as_slice());
-        }
-        match client.send(record) {
+        match client.send(record(message, Box::new(ticket))) {
             Ok(()) => Enqueued::Taken,
             Err((error, _)) => match code_of(&error) {
                 Code::QUEUE_FULL => Enqueued::Full,
@@ -244,6 +230,27 @@ impl Drop for KafkaProducer {
             drop(client);
             self.poller.close();
         }
+    }
+}
+
+/// What librdkafka gets for a message.
+pub(super) fn record<T>(message: &Message, opaque: Box<T>) -> BaseRecord<'_, [u8], [u8], Box<T>>
+where
+    Box<T>: IntoOpaque,
+{
+    let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
+    for (key, value) in &message.headers {
+        headers = headers.insert(Header {
+            key,
+            value: Some(value.as_ref()),
+        });
+    }
+    let record = BaseRecord::with_opaque_to(&message.topic, opaque)
+        .payload(message.payload.as_slice())
+        .headers(headers);
+    match &message.key {
+        Some(key) => record.key(key.as_slice()),
+        None => record,
     }
 }
 

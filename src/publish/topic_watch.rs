@@ -6,7 +6,7 @@
 
 use super::{
     access::Clients,
-    client_log::ClientLog,
+    client_log::{ClientLog, Logged},
     mailbox::{Finding, Heard, Mailbox},
     metrics::Metrics,
     stalls::Asks,
@@ -14,10 +14,7 @@ use super::{
 };
 use crate::spool::Seq;
 use rdkafka::{
-    ClientContext,
-    config::RDKafkaLogLevel,
     error::KafkaError,
-    message::DeliveryResult,
     producer::{BaseProducer, Producer, ProducerContext},
 };
 use std::{
@@ -204,34 +201,15 @@ impl Watcher {
 
     /// `min.insync.replicas` of the topic, if the brokers tell.
     fn min_in_sync(&self, topic: &str) -> Option<usize> {
-        let context = Asking(Arc::clone(&self.log));
+        let context = Logged(Arc::clone(&self.log));
         let admin = self.clients.config().create_with_context(context).ok()?;
         topic_health::min_in_sync(&admin, topic)
     }
 
-    fn client(&self) -> Option<BaseProducer<Asking>> {
-        let context = Asking(Arc::clone(&self.log));
+    fn client(&self) -> Option<BaseProducer<Logged>> {
+        let context = Logged(Arc::clone(&self.log));
         self.clients.config().create_with_context(context).ok()
     }
-}
-
-/// The context of the client that only asks.
-struct Asking(Arc<ClientLog>);
-
-impl ClientContext for Asking {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.0.line(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.trouble(&error, reason);
-    }
-}
-
-impl ProducerContext for Asking {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
 /// None: the topic isn't there, or not for us. An error: nobody answered.

@@ -5,11 +5,10 @@ use super::{
     identity::Arrived,
     retention::{CLOCKS, Partition},
 };
-use crate::{clock::Millis, publish::client_log::ClientLog};
+use crate::{clock::Millis, publish::client_log::Logged};
 use rdkafka::{
-    ClientConfig, ClientContext, Message as _, Offset, TopicPartitionList,
-    config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code},
     message::{BorrowedMessage, Headers as _},
 };
@@ -29,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// A topic, about to be read.
 pub(super) struct Topic {
-    consumer: BaseConsumer<Context>,
+    consumer: BaseConsumer<Logged>,
     name: String,
     spans: Vec<Span>,
 }
@@ -56,8 +55,8 @@ impl Topic {
         let consumer = |isolation| {
             let mut config = config.clone();
             config.set("isolation.level", isolation);
-            let context = Context(Arc::default());
-            let made = config.create_with_context::<_, BaseConsumer<Context>>(context);
+            let context = Logged(Arc::default());
+            let made = config.create_with_context::<_, BaseConsumer<Logged>>(context);
             made.map_err(|e| Fault::kafka(name, &e))
         };
         let plain = consumer("read_uncommitted")?;
@@ -222,7 +221,7 @@ fn arrived<'m>(message: &'m BorrowedMessage<'_>) -> Arrived<'m> {
 
 /// Asks again while the brokers say what passes: a partition changes its leader, say.
 fn patiently<T>(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<Logged>,
     name: &str,
     ask: impl Fn() -> KafkaResult<T>,
 ) -> Result<T, Fault> {
@@ -253,7 +252,7 @@ fn stays(error: &KafkaError) -> bool {
     )
 }
 
-fn partitions(consumer: &BaseConsumer<Context>, name: &str) -> Result<i32, Fault> {
+fn partitions(consumer: &BaseConsumer<Logged>, name: &str) -> Result<i32, Fault> {
     patiently(consumer, name, || {
         let metadata = consumer.fetch_metadata(Some(name), REQUEST)?;
         let topic = metadata.topics().iter().find(|t| t.name() == name);
@@ -268,7 +267,7 @@ fn partitions(consumer: &BaseConsumer<Context>, name: &str) -> Result<i32, Fault
 }
 
 fn spans(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<Logged>,
     name: &str,
     count: i32,
     since: Millis,
@@ -309,7 +308,7 @@ fn spans(
 /// Until all that was there when the ends were looked up is committed or aborted: a reader of committed messages sees nothing
 /// behind an open transaction.
 fn wait_until_committed(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<Logged>,
     name: &str,
     spans: &[Span],
 ) -> Result<(), Fault> {
@@ -329,7 +328,7 @@ fn wait_until_committed(
 }
 
 fn watermarks(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<Logged>,
     name: &str,
     partition: i32,
 ) -> Result<(i64, i64), Fault> {
@@ -337,17 +336,3 @@ fn watermarks(
         consumer.fetch_watermarks(name, partition, REQUEST)
     })
 }
-
-struct Context(Arc<ClientLog>);
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.0.line(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.trouble(&error, reason);
-    }
-}
-
-impl ConsumerContext for Context {}

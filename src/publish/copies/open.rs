@@ -3,7 +3,7 @@
 use super::{Waiting, held::Held};
 use crate::{
     publish::{
-        access::Version, client_log::ClientLog, mailbox::Reports, message::Message,
+        access::Version, client_log::ClientLog, kafka::record, mailbox::Reports, message::Message,
         metrics::Metrics,
     },
     spool::Seq,
@@ -12,8 +12,8 @@ use rdkafka::{
     ClientContext,
     config::RDKafkaLogLevel,
     error::KafkaError,
-    message::{DeliveryResult, Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, ProducerContext},
+    message::DeliveryResult,
+    producer::{BaseProducer, ProducerContext},
 };
 use std::{sync::Arc, time::Instant};
 
@@ -36,24 +36,9 @@ impl Open {
             owed_by: *owed_by,
             bytes,
         };
-        let headers = copy.headers.iter().fold(
-            OwnedHeaders::new_with_capacity(copy.headers.len()),
-            |headers, (key, value)| {
-                headers.insert(Header {
-                    key,
-                    value: Some(value.as_ref()),
-                })
-            },
-        );
-        let record: BaseRecord<'_, [u8], [u8], Box<Of>> =
-            BaseRecord::with_opaque_to(&copy.topic, Box::new(of))
-                .payload(copy.payload.as_slice())
-                .headers(headers);
-        let record = match &copy.key {
-            Some(key) => record.key(key.as_slice()),
-            None => record,
-        };
-        self.producer.send(record).map_err(|(error, _)| error)?;
+        self.producer
+            .send(record(copy, Box::new(of)))
+            .map_err(|(error, _)| error)?;
         self.under_way.add(bytes);
         self.busy_at = Instant::now();
         Ok(())

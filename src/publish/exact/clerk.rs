@@ -6,12 +6,13 @@ use super::{
     checkpoint::Stored,
     decide::Found,
     places::Places,
-    reader::{self, Reader},
+    reader::Reader,
     repair::{Eye, OPEN_AT_MOST, Unseen, moved},
     transaction::Outcome,
 };
 use crate::publish::{
     broker::Ask,
+    client_log::Logged,
     kafka::noted,
     mailbox::{Answer, ProducerId, Reports, Ticket},
 };
@@ -52,7 +53,7 @@ pub(in crate::publish) struct Clerk<C: ProducerContext<DeliveryOpaque = Box<Tick
     /// Opened when it is first needed.
     eye: Option<Eye>,
     /// Sees what isn't committed as well. Only until this has made its first commit.
-    all: Option<BaseConsumer<reader::Context>>,
+    all: Option<BaseConsumer<Logged>>,
     /// No one else has the transactional id any more.
     is_sole: bool,
 }

@@ -1,11 +1,13 @@
 //! Reading the checkpoint topic back: what was committed under a spool's id.
 
 use super::{checkpoint::Stored, decide::Found};
-use crate::{publish::client_log::ClientLog, spool::Run};
+use crate::{
+    publish::client_log::{ClientLog, Logged},
+    spool::Run,
+};
 use rdkafka::{
-    ClientConfig, ClientContext, Message as _, Offset, TopicPartitionList,
-    config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
     error::{KafkaError, RDKafkaErrorCode},
 };
 use std::{
@@ -40,8 +42,8 @@ impl Reader {
     /// before that. What is still open at `until` hangs. `committed` sees what is committed, `all` everything.
     pub(super) fn read(
         &self,
-        committed: &BaseConsumer<Context>,
-        all: &BaseConsumer<Context>,
+        committed: &BaseConsumer<Logged>,
+        all: &BaseConsumer<Logged>,
         until: Instant,
     ) -> Result<Found, String> {
         let (_, end) = self.watermarks(all)?;
@@ -63,7 +65,7 @@ impl Reader {
 
     fn read_tail(
         &self,
-        consumer: &BaseConsumer<Context>,
+        consumer: &BaseConsumer<Logged>,
         first: i64,
         end: i64,
     ) -> Result<Found, String> {
@@ -81,7 +83,7 @@ impl Reader {
     fn read_past(
         &self,
         found: Found,
-        all: &BaseConsumer<Context>,
+        all: &BaseConsumer<Logged>,
         (settled, end): (i64, i64),
     ) -> Result<Found, String> {
         let hidden = self.read_from(all, settled, end)?;
@@ -102,7 +104,7 @@ impl Reader {
 
     fn read_from(
         &self,
-        consumer: &BaseConsumer<Context>,
+        consumer: &BaseConsumer<Logged>,
         from: i64,
         end: i64,
     ) -> Result<Found, String> {
@@ -153,7 +155,7 @@ impl Reader {
         Ok(())
     }
 
-    fn watermarks(&self, consumer: &BaseConsumer<Context>) -> Result<(i64, i64), String> {
+    fn watermarks(&self, consumer: &BaseConsumer<Logged>) -> Result<(i64, i64), String> {
         consumer
             .fetch_watermarks(&self.topic, 0, PATIENCE)
             .map_err(|e| self.failed(&e))
@@ -163,7 +165,7 @@ impl Reader {
         format!("{}: {error}", self.topic)
     }
 
-    pub(super) fn consumer(&self, isolation: &str) -> Result<BaseConsumer<Context>, String> {
+    pub(super) fn consumer(&self, isolation: &str) -> Result<BaseConsumer<Logged>, String> {
         let mut config = self.config.clone();
         config.set("isolation.level", isolation);
         // Single messages are looked at, with millions behind them that nobody asked for.
@@ -173,25 +175,10 @@ impl Reader {
         config.set("fetch.queue.backoff.ms", "1");
         config.set("fetch.message.max.bytes", "65536");
         config
-            .create_with_context(Context(Arc::clone(&self.log)))
+            .create_with_context(Logged(Arc::clone(&self.log)))
             .map_err(|e| format!("no Kafka consumer: {e}"))
     }
 }
-
-/// Of a consumer: it has something to say in the log.
-pub(super) struct Context(Arc<ClientLog>);
-
-impl ClientContext for Context {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.0.line(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.0.trouble(&error, reason);
-    }
-}
-
-impl ConsumerContext for Context {}
 
 #[cfg(test)]
 mod tests {

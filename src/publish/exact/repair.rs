@@ -11,11 +11,8 @@
 //! sent again to the same partition, in the same order, in a transaction with that checkpoint, which says where it lies now.
 //! Before that, what hangs is aborted: a copy of its first message goes along, in a transaction that is aborted, too.
 
-use super::{
-    checkpoint::Stored,
-    places::Places,
-    reader::{Context, Reader},
-};
+use super::{checkpoint::Stored, places::Places, reader::Reader};
+use crate::publish::client_log::Logged;
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
@@ -38,7 +35,7 @@ const LOOK_AT_MOST: Duration = Duration::from_millis(100);
 const READ_AT_MOST: Duration = Duration::from_secs(30);
 
 /// A consumer that sees what is committed, and nothing else.
-pub(super) struct Eye(BaseConsumer<Context>);
+pub(super) struct Eye(BaseConsumer<Logged>);
 
 /// What can't be seen in one partition.
 #[derive(Debug)]
@@ -78,7 +75,7 @@ impl Eye {
     }
 
     /// What looks.
-    pub(super) const fn consumer(&self) -> &BaseConsumer<Context> {
+    pub(super) const fn consumer(&self) -> &BaseConsumer<Logged> {
         &self.0
     }
 
@@ -98,7 +95,7 @@ impl Eye {
     /// What can't be seen of it, and isn't gone. Where nothing may be read, that is an error if it `must` be known.
     pub(super) fn unseen(
         &self,
-        all: &BaseConsumer<Context>,
+        all: &BaseConsumer<Logged>,
         places: &Places,
         must: bool,
         until: Instant,
@@ -129,7 +126,7 @@ impl Eye {
 
     fn unseen_in(
         &self,
-        all: &BaseConsumer<Context>,
+        all: &BaseConsumer<Logged>,
         (topic, partition, last): (&str, i32, i64),
         places: &Places,
         until: Instant,
@@ -189,7 +186,7 @@ impl Eye {
 
 /// The messages that lie there, as they were sent, whatever became of them.
 fn read_back(
-    all: &BaseConsumer<Context>,
+    all: &BaseConsumer<Logged>,
     topic: &str,
     partition: i32,
     places: &Places,
@@ -222,7 +219,7 @@ fn read_back(
 
 /// The first message from there on; none if there is none, or the place isn't there.
 fn first_from(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<Logged>,
     topic: &str,
     partition: i32,
     offset: i64,
@@ -238,7 +235,7 @@ fn first_from(
 
 /// The next message of what is assigned.
 fn following(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<Logged>,
     topic: &str,
     partition: i32,
     offset: i64,
