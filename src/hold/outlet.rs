@@ -55,17 +55,17 @@ impl Cursor for HoldCursor {
         self.passed
     }
 
-    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Next> {
+    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Option<Next>> {
         let book = self.shared.book();
         let limit = limit.min(book.last());
         match book.next(self.passed, limit, wanted) {
             Some(record) => {
                 self.passed = record.seq;
-                Ok(Next::Record(record))
+                Ok(Some(Next::Record(record)))
             }
             None => {
                 self.passed = self.passed.max(limit);
-                Ok(Next::End)
+                Ok(None)
             }
         }
     }

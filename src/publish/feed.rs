@@ -124,9 +124,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
 
     /// Gives the head's entry to its lane. False: the head has to wait.
     fn dispatch(&mut self, now: Tick, mut entry: Entry) -> Result<bool, Fault> {
-        let Some(family) = entry.family() else {
-            return Ok(true);
-        };
+        let family = entry.family();
         let seq = entry.seq();
         let at = self.lanes.of(family);
         self.pass_attached(Seq(seq.0.saturating_sub(1)));
@@ -182,9 +180,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
 
     /// Tries to get one entry on its way.
     fn offer(&mut self, now: Tick, at: LaneId, entry: &mut Entry) -> Result<Took, Fault> {
-        let Some(family) = entry.family() else {
-            return Ok(Took::Yes);
-        };
+        let family = entry.family();
         let was_committed = self.was_committed(family, entry.seq());
         let lane = &mut self.lanes[at];
         let standing = lane.window.standing(family, entry.seq());
@@ -200,7 +196,6 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 self.moved = true;
                 return Ok(Took::Yes);
             }
-            Next::End => return Ok(Took::Yes),
         };
         let Some(topic) = lane.topic.clone() else {
             lane.window

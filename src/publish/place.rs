@@ -30,34 +30,32 @@ impl From<Next> for Entry {
 }
 
 impl Entry {
-    /// Its number. [`Next::End`] has none and is never kept.
+    /// Its number.
     pub(super) const fn seq(&self) -> Seq {
         match &self.next {
             Next::Record(record) => record.seq,
             Next::Corrupt { seq, .. } => *seq,
-            Next::End => Seq(u64::MAX),
         }
     }
 
-    pub(super) const fn family(&self) -> Option<Family> {
+    pub(super) const fn family(&self) -> Family {
         match &self.next {
-            Next::Record(record) => Some(record.envelope.family),
-            Next::Corrupt { family, .. } => Some(*family),
-            Next::End => None,
+            Next::Record(record) => record.envelope.family,
+            Next::Corrupt { family, .. } => *family,
         }
     }
 
     pub(super) const fn accepted_at(&self) -> Option<Millis> {
         match &self.next {
             Next::Record(record) => Some(record.accepted_at),
-            Next::Corrupt { .. } | Next::End => None,
+            Next::Corrupt { .. } => None,
         }
     }
 
     fn bytes(&self) -> usize {
         match &self.next {
             Next::Record(record) => record.envelope.body.len(),
-            Next::Corrupt { .. } | Next::End => 0,
+            Next::Corrupt { .. } => 0,
         }
     }
 }
@@ -142,10 +140,7 @@ impl<C: Cursor> Place<C> {
             return Ok(None);
         }
         let limit = limit.min(Seq(passed.0.saturating_add(LOOK_AT)));
-        match self.cursor.next(wanted, limit)? {
-            Next::End => Ok(None),
-            next => Ok(Some(next.into())),
-        }
+        Ok(self.cursor.next(wanted, limit)?.map(Entry::from))
     }
 }
 
@@ -180,7 +175,11 @@ mod tests {
             self.passed
         }
 
-        fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Next> {
+        fn next(
+            &mut self,
+            wanted: &dyn Fn(Family) -> bool,
+            limit: Seq,
+        ) -> io::Result<Option<Next>> {
             while self.passed < limit && self.passed.0 < self.records {
                 self.passed.0 += 1;
                 let of_streams = self.passed.0.is_multiple_of(3);
@@ -190,7 +189,7 @@ mod tests {
                     Family::Recording
                 };
                 if wanted(family) {
-                    return Ok(Next::Record(Record {
+                    return Ok(Some(Next::Record(Record {
                         seq: self.passed,
                         ce_id: CeId([0; 16]),
                         accepted_at: Millis(0),
@@ -201,10 +200,10 @@ mod tests {
                             traceparent: None,
                             body: self.body.clone(),
                         },
-                    }));
+                    })));
                 }
             }
-            Ok(Next::End)
+            Ok(None)
         }
     }
 

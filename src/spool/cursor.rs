@@ -119,7 +119,7 @@ impl LogCursor {
         error.kind() == io::ErrorKind::NotFound && !locked(&self.shared.view).has(summary.name)
     }
 
-    fn open_record(&mut self, stretch: &Stretch, entry: &Entry) -> io::Result<Next> {
+    fn open_record(&mut self, stretch: &Stretch, entry: &Entry) -> io::Result<Option<Next>> {
         let Some(bytes) = self.read(stretch, entry)? else {
             return self.unreadable(stretch, entry);
         };
@@ -135,19 +135,19 @@ impl LogCursor {
                         format!("record {} was written by a later release: {why}", entry.seq);
                     io::Error::new(io::ErrorKind::InvalidData, text)
                 })?;
-            return Ok(Next::Record(Record {
+            return Ok(Some(Next::Record(Record {
                 seq: head.seq,
                 ce_id: head.ce_id,
                 accepted_at: head.accepted_at,
                 envelope,
-            }));
+            })));
         }
         let bytes = bytes.to_vec();
         self.corrupt(stretch, entry, &bytes, "is damaged on disk,")
     }
 
     /// One place that can't be read is damage, not the end of a run: a restart wouldn't read it either.
-    fn unreadable(&self, stretch: &Stretch, entry: &Entry) -> io::Result<Next> {
+    fn unreadable(&self, stretch: &Stretch, entry: &Entry) -> io::Result<Option<Next>> {
         let range = entry.offset..entry.end();
         let bytes = match &self.file {
             Some((_, file)) => read_range(&**file, &range)?,
@@ -167,13 +167,13 @@ impl LogCursor {
         entry: &Entry,
         bytes: &[u8],
         what: &str,
-    ) -> io::Result<Next> {
+    ) -> io::Result<Option<Next>> {
         self.shared
             .found_corrupt(&stretch.summary, entry, bytes, what)?;
-        Ok(Next::Corrupt {
+        Ok(Some(Next::Corrupt {
             seq: entry.seq,
             family: entry.family,
-        })
+        }))
     }
 }
 
@@ -182,15 +182,15 @@ impl Cursor for LogCursor {
         self.passed
     }
 
-    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Next> {
+    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Option<Next>> {
         loop {
             let Some((stretch, mut at)) = self.stretch.take() else {
                 if self.passed >= limit {
-                    return Ok(Next::End);
+                    return Ok(None);
                 }
                 if let Err(durable) = self.look_ahead(wanted)? {
                     self.passed = self.passed.max(durable.min(limit));
-                    return Ok(Next::End);
+                    return Ok(None);
                 }
                 continue;
             };
@@ -198,7 +198,7 @@ impl Cursor for LogCursor {
                 if entry.seq > limit {
                     // The stretch goes: what lies before it held nothing wanted now, but the next call may want more.
                     self.passed = self.passed.max(limit);
-                    return Ok(Next::End);
+                    return Ok(None);
                 }
                 if wanted(entry.family) {
                     let next = self.open_record(&stretch, &entry);

@@ -63,8 +63,6 @@ pub enum Next {
         /// Its family, from the segment's index.
         family: Family,
     },
-    /// Nothing more up to the durable end.
-    End,
 }
 
 /// A place in the durable part of the log, going forward.
@@ -74,11 +72,11 @@ pub trait Cursor: Send {
 
     /// The next record, never past the durable end. Records whose family `wanted` refuses are passed over, as
     /// cheaply as can be. Returns after a bounded amount of reading: `limit` says up to which number (inclusive)
-    /// to look at most; [`Next::End`] then means "passed the limit or the durable end".
+    /// to look at most; none then means "passed the limit or the durable end".
     ///
     /// # Errors
     /// If the disk fails. The cursor stays where it was.
-    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Next>;
+    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Option<Next>>;
 }
 
 /// Why a record goes to the local quarantine: the `reason` label and a text for people (never a secret).

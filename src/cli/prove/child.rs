@@ -55,9 +55,9 @@ fn first_free(outlet: &impl Outlet) -> Result<u64, String> {
     loop {
         let wanted = |_: Family| true;
         match cursor.next(&wanted, Seq(u64::MAX)) {
-            Ok(Next::Record(record)) => greatest = greatest.max(number_of(record.ce_id)),
-            Ok(Next::Corrupt { seq, .. }) => return Err(format!("record {seq} is damaged")),
-            Ok(Next::End) => return Ok(greatest + 1),
+            Ok(Some(Next::Record(record))) => greatest = greatest.max(number_of(record.ce_id)),
+            Ok(Some(Next::Corrupt { seq, .. })) => return Err(format!("record {seq} is damaged")),
+            Ok(None) => return Ok(greatest + 1),
             Err(e) => return Err(e.to_string()),
         }
     }

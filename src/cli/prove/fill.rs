@@ -73,7 +73,7 @@ fn all_there(outlet: &impl Outlet, taken: u64) -> Result<(), String> {
     for seq in 1..=taken {
         let wanted = |_: Family| true;
         match cursor.next(&wanted, Seq(u64::MAX)) {
-            Ok(Next::Record(record)) if record.seq == Seq(seq) => {}
+            Ok(Some(Next::Record(record))) if record.seq == Seq(seq) => {}
             Ok(other) => return Err(format!("record {seq} was acknowledged; there is {other:?}")),
             Err(e) => return Err(e.to_string()),
         }

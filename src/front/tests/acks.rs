@@ -73,7 +73,7 @@ async fn a_client_that_hangs_up_changes_nothing() {
     taken(&rig, &outlet, 1).await;
     drop(client);
     let next = outlet.cursor(Seq(0)).next(&|_| true, Seq(1)).unwrap();
-    let Next::Record(record) = next else {
+    let Some(Next::Record(record)) = next else {
         panic!("{next:?}");
     };
     assert_eq!(record.envelope.body, signed(100));

@@ -67,7 +67,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let mut cursor = self.parts.outlet.cursor(Seq(seq.0.saturating_sub(1)));
         let next = cursor.next(&|other| other == family, seq);
         Ok(match next.map_err(Fault::Read)? {
-            Next::Record(record) if record.seq == seq => Some(record),
+            Some(Next::Record(record)) if record.seq == seq => Some(record),
             _ => None,
         })
     }

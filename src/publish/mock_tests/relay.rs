@@ -64,18 +64,18 @@ impl Cursor for Place {
         self.passed
     }
 
-    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Next> {
+    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Option<Next>> {
         let memory = self.spool.0.lock().unwrap();
         while self.passed < limit {
             let Some(record) = memory.records.get(self.passed.0 as usize) else {
-                return Ok(Next::End);
+                return Ok(None);
             };
             self.passed = record.seq;
             if wanted(record.envelope.family) {
-                return Ok(Next::Record(record.clone()));
+                return Ok(Some(Next::Record(record.clone())));
             }
         }
-        Ok(Next::End)
+        Ok(None)
     }
 }
 

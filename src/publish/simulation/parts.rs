@@ -117,7 +117,7 @@ impl Cursor for FakeCursor {
         self.passed
     }
 
-    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Next> {
+    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Option<Next>> {
         let world = self.world.lock().unwrap();
         while self.passed < limit.min(world.durable_end()) {
             self.passed = self.passed.next();
@@ -126,14 +126,14 @@ impl Cursor for FakeCursor {
                 continue;
             }
             if *fate == Fate::Corrupt {
-                return Ok(Next::Corrupt {
+                return Ok(Some(Next::Corrupt {
                     seq: record.seq,
                     family: record.envelope.family,
-                });
+                }));
             }
-            return Ok(Next::Record(record.clone()));
+            return Ok(Some(Next::Record(record.clone())));
         }
-        Ok(Next::End)
+        Ok(None)
     }
 }
 

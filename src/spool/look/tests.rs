@@ -126,9 +126,9 @@ fn the_golden_spool_opens_recovers_and_gives_its_records() {
     let mut cursor = opened.outlet.cursor(Seq(0));
     for seq in 1..=9 {
         let next = cursor.next(&|_| true, Seq(u64::MAX)).unwrap();
-        assert_eq!(next, Next::Record(record(seq)));
+        assert_eq!(next, Some(Next::Record(record(seq))));
     }
-    assert_eq!(cursor.next(&|_| true, Seq(u64::MAX)).unwrap(), Next::End);
+    assert_eq!(cursor.next(&|_| true, Seq(u64::MAX)).unwrap(), None);
     drop(opened.appender);
     opened.threads.join().unwrap();
 }

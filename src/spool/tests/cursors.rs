@@ -44,14 +44,14 @@ fn a_family_wanted_again_is_read_from_where_the_cursor_stands() {
     let mut cursor = run.outlet.cursor(Seq(0));
     let stream = |family: Family| family == Family::Stream;
     let first = cursor.next(&stream, Seq(u64::MAX)).unwrap();
-    assert!(matches!(first, Next::Record(r) if r.seq == Seq(1)));
+    assert!(matches!(first, Some(Next::Record(r)) if r.seq == Seq(1)));
     // Whole segments without a record of this family are skipped; the limit lies before the next one.
-    assert_eq!(cursor.next(&stream, Seq(50)).unwrap(), Next::End);
+    assert_eq!(cursor.next(&stream, Seq(50)).unwrap(), None);
     assert_eq!(cursor.passed(), Seq(50));
     for seq in 51..=603 {
         let next = cursor.next(&|_| true, Seq(u64::MAX)).unwrap();
         assert!(
-            matches!(&next, Next::Record(r) if r.seq == Seq(seq)),
+            matches!(&next, Some(Next::Record(r)) if r.seq == Seq(seq)),
             "{seq}: {next:?}"
         );
     }
@@ -68,7 +68,7 @@ fn a_failed_read_leaves_the_cursor_where_it_stands_whatever_is_wanted_then() {
     let stands = cursor.passed();
     let next = cursor.next(&|_| true, Seq(u64::MAX)).unwrap();
     assert!(
-        matches!(&next, Next::Record(r) if r.seq == stands.next()),
+        matches!(&next, Some(Next::Record(r)) if r.seq == stands.next()),
         "after {stands}: {next:?}"
     );
 }
@@ -153,16 +153,16 @@ proptest! {
                         let reach = limit.min(Seq(log.len() as u64));
                         let seq = expected(&log, stands, reach, &wanted);
                         match cursor.next(&wanted, limit).unwrap() {
-                            Next::Record(record) => {
+                            Some(Next::Record(record)) => {
                                 prop_assert_eq!(record.seq, seq);
                                 prop_assert_eq!(cursor.passed(), seq);
                             }
-                            Next::End => {
+                            None => {
                                 prop_assert_eq!(reach.next(), seq);
                                 prop_assert_eq!(cursor.passed(), reach.max(stands));
                                 break;
                             }
-                            corrupt @ Next::Corrupt { .. } => panic!("{corrupt:?}"),
+                            Some(corrupt @ Next::Corrupt { .. }) => panic!("{corrupt:?}"),
                         }
                     }
                 }

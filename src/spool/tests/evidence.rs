@@ -186,7 +186,7 @@ fn a_reader_that_meets_a_segment_being_deleted_goes_on_behind_it() {
     let mut cursor = run.outlet.cursor(Seq(0));
     let next = cursor.next(&|_| true, Seq(u64::MAX)).unwrap();
     assert!(
-        matches!(&next, Next::Record(r) if r.seq == Seq(3)),
+        matches!(&next, Some(Next::Record(r)) if r.seq == Seq(3)),
         "{next:?}"
     );
 }

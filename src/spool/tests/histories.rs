@@ -55,7 +55,7 @@ fn readers_follow_in_order_across_segments_and_never_pass_the_durable_end() {
         if round % 3 == 0 {
             run.housekeeping();
         }
-        while let Next::Record(record) = cursor.next(&|_| true, Seq(u64::MAX)).unwrap() {
+        while let Some(Next::Record(record)) = cursor.next(&|_| true, Seq(u64::MAX)).unwrap() {
             assert!(record.seq <= run.outlet.durable_end());
             seen.push(record.envelope.received_at.0);
         }
@@ -67,7 +67,7 @@ fn readers_follow_in_order_across_segments_and_never_pass_the_durable_end() {
     let mut limited = run.outlet.cursor(Seq(10));
     let streams = |f: Family| f == Family::Stream;
     let mut of_streams = Vec::new();
-    while let Next::Record(record) = limited.next(&streams, Seq(19)).unwrap() {
+    while let Some(Next::Record(record)) = limited.next(&streams, Seq(19)).unwrap() {
         of_streams.push(record.seq.0);
     }
     assert_eq!(

@@ -65,10 +65,10 @@ fn the_last_record_is_there_for_the_reader_without_another_one() {
     let mut cursor = run.outlet.cursor(Seq(0));
     for n in 1..=40 {
         let next = cursor.next(&|_| true, Seq(u64::MAX)).unwrap();
-        assert_eq!(next, Next::End);
+        assert_eq!(next, None);
         run.commit_ok(&[n]);
         let next = cursor.next(&|_| true, Seq(u64::MAX)).unwrap();
-        assert!(matches!(next, Next::Record(r) if r.seq == Seq(n)));
+        assert!(matches!(next, Some(Next::Record(r)) if r.seq == Seq(n)));
     }
 }
 

@@ -128,7 +128,7 @@ async fn a_crowd_is_answered_stopped_restarted_and_read_back() {
     assert_eq!(again.pending.get(), 1500);
     let mut cursor = again.outlet.cursor(again.outlet.settled_at_start().least());
     let mut read = 0;
-    while let Next::Record(record) = cursor.next(&|_| true, Seq(u64::MAX)).unwrap() {
+    while let Some(Next::Record(record)) = cursor.next(&|_| true, Seq(u64::MAX)).unwrap() {
         read += 1;
         assert_eq!(record.seq, Seq(100 + read));
         assert_eq!(record.envelope, envelope(record.envelope.received_at.0));
@@ -201,7 +201,7 @@ async fn a_record_that_leaves_the_quarantine_leaves_its_bytes_at_once() {
     let appended = appender.append(ce_id(1), EventName::RecordingFile, envelope(1));
     let _: Result<_, _> = appended.await;
     let next = outlet.cursor(Seq(0)).next(&|_| true, Seq(u64::MAX));
-    let Ok(Next::Record(record)) = next else {
+    let Ok(Some(Next::Record(record))) = next else {
         panic!("{next:?}");
     };
     let reason = Reason {

@@ -239,9 +239,9 @@ impl Run {
         let (mut records, mut corrupt) = (Vec::new(), Vec::new());
         loop {
             match cursor.next(&|_| true, Seq(u64::MAX)).unwrap() {
-                Next::Record(record) => records.push(record),
-                Next::Corrupt { seq, family } => corrupt.push((seq, family)),
-                Next::End => break,
+                Some(Next::Record(record)) => records.push(record),
+                Some(Next::Corrupt { seq, family }) => corrupt.push((seq, family)),
+                None => break,
             }
         }
         assert_eq!(cursor.passed(), self.outlet.durable_end().max(after));

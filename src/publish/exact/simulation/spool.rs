@@ -75,7 +75,7 @@ impl Cursor for FakeCursor {
         self.passed
     }
 
-    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Next> {
+    fn next(&mut self, wanted: &dyn Fn(Family) -> bool, limit: Seq) -> io::Result<Option<Next>> {
         let disk = self.disk.lock().unwrap();
         while self.passed < limit {
             let Some((record, _)) = disk.records.get(self.passed.0 as usize) else {
@@ -83,10 +83,10 @@ impl Cursor for FakeCursor {
             };
             self.passed = record.seq;
             if wanted(record.envelope.family) {
-                return Ok(Next::Record(record.clone()));
+                return Ok(Some(Next::Record(record.clone())));
             }
         }
-        Ok(Next::End)
+        Ok(None)
     }
 }
 
