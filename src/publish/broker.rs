@@ -82,11 +82,11 @@ pub trait Producer: Send {
     fn ask(&self, _ask: Ask) {}
 
     /// Has what there is to report reported now, by this thread. For whoever enqueues much: the producer's own thread rests
-    /// then. Whoever has begun with it goes on, every few milliseconds, until [`Self::rest`].
-    fn serve(&self) {}
+    /// then. Whoever has begun with it goes on, every few milliseconds, until [`Self::resume_polling`].
+    fn poll_inline(&self) {}
 
     /// The producer's own thread reports again.
-    fn rest(&self) {}
+    fn resume_polling(&self) {}
 
     /// Throws away what it holds, lets the last reports come for at most two seconds, says that it is closed, and is
     /// dropped, all on a thread of its own. Returns at once.

@@ -22,8 +22,8 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.stop_at = Some(self.stop_at.map_or(at, |other| other.min(at)));
         }
         if mail.all_down {
-            self.out_of_reach();
-        } else if mail.answered && self.in_reach() {
+            self.note_unreachable();
+        } else if mail.answered && self.note_reachable() {
             self.trouble = None;
         }
         if let Some(trouble) = mail.trouble {
@@ -134,12 +134,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
 
     /// A broker has done what it was asked for.
     pub(super) fn reached(&mut self) {
-        self.in_reach();
+        self.note_reachable();
         self.trouble = None;
     }
 
     /// True: it wasn't, so what was wrong is over. Whatever else is wrong stays known.
-    fn in_reach(&mut self) -> bool {
+    fn note_reachable(&mut self) -> bool {
         let before = self.kafka.reachable.replace(true);
         self.moved |= before != Some(true);
         let is_back = before == Some(false);
@@ -150,7 +150,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         is_back
     }
 
-    fn out_of_reach(&mut self) {
+    fn note_unreachable(&mut self) {
         if self.kafka.reachable != Some(false) {
             tracing::warn!(
                 "Kafka is out of reach: no broker answers; what was accepted waits, in order"

@@ -207,14 +207,14 @@ impl Producer for KafkaProducer {
         }
     }
 
-    fn serve(&self) {
+    fn poll_inline(&self) {
         if let Some(client) = &self.client {
-            self.poller.relieve(client);
+            self.poller.poll_inline(client);
         }
     }
 
-    fn rest(&self) {
-        self.poller.go_on();
+    fn resume_polling(&self) {
+        self.poller.resume();
     }
 
     fn close(self) {

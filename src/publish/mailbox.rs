@@ -84,8 +84,10 @@ pub struct Report {
 pub enum Answer {
     /// No one else can commit any more, and this is what was committed.
     Ready(Box<Found>),
-    /// It could not be made ready. True: it may be asked again; false: it is of no use.
-    NotReady(bool),
+    /// It could not be made ready yet: it may be asked again.
+    NotYet,
+    /// It can't be made ready: it is of no use.
+    Useless,
     /// What became of a commit.
     Commit(Outcome),
     /// What became of an abort.

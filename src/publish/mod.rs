@@ -280,7 +280,7 @@ fn run<O: Outlet, B: Broker, R: Render>(
     let mut wake = Some(mailbox.now());
     loop {
         mailbox.wait(wake);
-        publisher.serve();
+        publisher.poll_inline();
         let mail = mailbox.empty();
         match publisher.step(mailbox.now(), mail)? {
             Step::Wait(until) => wake = until,

@@ -69,16 +69,16 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// Lets reports come in, if that is the publisher's turn.
-    pub(super) fn serve(&self) {
+    pub(super) fn poll_inline(&self) {
         if let (true, Shared::Open(_, producer)) = (self.turn.is_ours(), &self.shared) {
-            producer.serve();
+            producer.poll_inline();
         }
     }
 
     /// So many reports came: who polls next.
     pub(super) fn take_turns(&mut self, now: Tick, reports: usize) {
         if self.turn.heard(now, reports) {
-            self.rest();
+            self.resume_polling();
         }
         if let Some(at) = self.turn.look_at(now) {
             self.wake_at(at);
@@ -86,9 +86,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     }
 
     /// The producer's thread polls.
-    pub(super) fn rest(&self) {
+    pub(super) fn resume_polling(&self) {
         if let Shared::Open(_, producer) = &self.shared {
-            producer.rest();
+            producer.resume_polling();
         }
     }
 

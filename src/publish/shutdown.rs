@@ -13,7 +13,7 @@ use crate::spool::Outlet;
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// The last checkpoint, and the end of all producers. [`Self::closing`] says when they are done.
     pub(super) fn close(&mut self, now: Tick) -> Result<(), Fault> {
-        self.rest();
+        self.resume_polling();
         self.checkpoint()?;
         if self.exact.is_some() {
             self.leave(now)?;

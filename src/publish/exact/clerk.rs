@@ -115,8 +115,10 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
         let begun = Instant::now();
         if !self.is_sole {
             let (outcome, trouble) = judge(self.client.init_transactions(INIT));
-            if outcome != Outcome::Done {
-                return (Answer::NotReady(outcome == Outcome::Again), trouble);
+            match outcome {
+                Outcome::Done => {}
+                Outcome::Again => return (Answer::NotYet, trouble),
+                Outcome::MustAbort | Outcome::Unknown => return (Answer::Useless, trouble),
             }
             self.is_sole = true;
         }
@@ -132,7 +134,7 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
                     why,
                     "nothing is published before the checkpoint in Kafka can be read; `livebridge topics create` makes its topic"
                 );
-                return (Answer::NotReady(true), Some(why));
+                return (Answer::NotYet, Some(why));
             }
         };
         let read = begun.elapsed();
@@ -152,7 +154,7 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Ticket>> + 'static> Clerk<C> {
                     "whether all that was committed can be read is not known yet"
                 );
                 // Another producer begins at the beginning, whatever this one has under way.
-                (Answer::NotReady(false), Some(why))
+                (Answer::Useless, Some(why))
             }
         }
     }

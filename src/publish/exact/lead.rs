@@ -74,12 +74,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         self.moved = true;
         match answer {
             Answer::Ready(found) => self.found(now, &found),
-            Answer::NotReady(true) => {
+            Answer::NotYet => {
                 let wait = self.backoff.next_wait();
                 exact.ask_at = Some(now + wait);
                 Ok(())
             }
-            Answer::NotReady(false) => {
+            Answer::Useless => {
                 self.end_shared(now);
                 Ok(())
             }

@@ -106,9 +106,9 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     ) -> Result<(), Fault> {
         match answer {
             Answer::Ready(_) => self.send_probe(now, at),
-            Answer::NotReady(true) => self.put_off(now, at),
+            Answer::NotYet => self.put_off(now, at),
             // No permission for the id, say: then the lane is tried in its turn, while the others wait.
-            Answer::NotReady(false) => {
+            Answer::Useless => {
                 let solo = &mut self.lanes[at].solo;
                 solo.close();
                 *solo = Solo::InTurn;

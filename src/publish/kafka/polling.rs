@@ -68,8 +68,8 @@ impl Poller {
     }
 
     /// Polls in the thread's place: all that is there. The thread rests then, for as long as this is called at least every
-    /// `POLL`; what comes after the last call waits for at most twice that, or for [`Self::go_on`].
-    pub(super) fn relieve(&self, client: &BaseProducer<Context>) {
+    /// `POLL`; what comes after the last call waits for at most twice that, or for [`Self::resume`].
+    pub(super) fn poll_inline(&self, client: &BaseProducer<Context>) {
         self.turns.relieved.store(true, Ordering::Release);
         let _turn = match self.turns.polls.try_lock() {
             Ok(turn) => turn,
@@ -82,7 +82,7 @@ impl Poller {
     }
 
     /// The thread polls again.
-    pub(super) fn go_on(&self) {
+    pub(super) fn resume(&self) {
         self.turns.relieved.store(false, Ordering::Release);
         self.thread.unpark();
     }

@@ -63,14 +63,14 @@ impl Producer for CountedProducer {
         self.producer.enqueue(message, ticket)
     }
 
-    fn serve(&self) {
+    fn poll_inline(&self) {
         self.turns.served.fetch_add(1, Ordering::SeqCst);
-        self.producer.serve();
+        self.producer.poll_inline();
     }
 
-    fn rest(&self) {
+    fn resume_polling(&self) {
         self.turns.rested.fetch_add(1, Ordering::SeqCst);
-        self.producer.rest();
+        self.producer.resume_polling();
     }
 
     fn close(self) {
@@ -203,7 +203,7 @@ fn who_serves_hears_all_reports_until_it_rests_or_forgets_to() {
     while rig.reported_here(100, Producer::serve) < 100 {
         assert!(since.elapsed() < PATIENCE, "the thread doesn't rest");
     }
-    rig.producer.rest();
+    rig.producer.resume_polling();
     assert_eq!(rig.reported_here(100, |_| ()), 0, "the thread's again");
     // Whoever serves no more without a word leaves nothing unreported.
     while rig.reported_here(100, Producer::serve) < 100 {

@@ -146,7 +146,7 @@ impl Kafka {
         } else if let Some(ask) = client.asked.pop_front() {
             let answer = self.answer(id, ask, dice);
             let mail = self.mail.entry(id.0).or_default();
-            if answer == Answer::NotReady(false) {
+            if answer == Answer::Useless {
                 // The client says so first, of itself.
                 mail.fatal.push((id.1, Code(-150)));
             }
@@ -193,7 +193,8 @@ impl Kafka {
         let mood = if self.calm { 100 } else { dice.below(30) };
         let client = self.clients.get_mut(&id).unwrap();
         match (ask, mood) {
-            (Ask::Prepare, 0..3) => Answer::NotReady(mood > 0),
+            (Ask::Prepare, 0) => Answer::Useless,
+            (Ask::Prepare, 1..3) => Answer::NotYet,
             (Ask::Prepare, _) => self.prepare(id),
             (Ask::Abort, _) if client.dead => Answer::Abort(Outcome::Unknown),
             (Ask::Abort, _) if self.aborts_unknown => {
@@ -250,7 +251,7 @@ impl Kafka {
         let mut found = Found::default();
         if let Some(topic) = &purpose.tries {
             if self.tries_not_permitted.contains(&**topic) {
-                return Answer::NotReady(false);
+                return Answer::Useless;
             }
             return Answer::Ready(Box::new(found));
         }
