@@ -200,13 +200,13 @@ fn who_serves_hears_all_reports_until_it_rests_or_forgets_to() {
     assert_eq!(rig.reported_here(100, |_| ()), 0, "the thread's turn");
     // The thread notices at the end of its own poll.
     let since = Instant::now();
-    while rig.reported_here(100, Producer::serve) < 100 {
+    while rig.reported_here(100, Producer::poll_inline) < 100 {
         assert!(since.elapsed() < PATIENCE, "the thread doesn't rest");
     }
     rig.producer.resume_polling();
     assert_eq!(rig.reported_here(100, |_| ()), 0, "the thread's again");
     // Whoever serves no more without a word leaves nothing unreported.
-    while rig.reported_here(100, Producer::serve) < 100 {
+    while rig.reported_here(100, Producer::poll_inline) < 100 {
         assert!(since.elapsed() < PATIENCE, "the thread doesn't rest");
     }
     assert_eq!(rig.reported_here(100, |_| ()), 0);
