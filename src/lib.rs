@@ -24,6 +24,9 @@
 //! * [`traces`]: `traceparent`s taken over or begun, and their spans for a collector.
 //! * [`config`], [`app`], [`cli`]: settings; the only place that builds and ties the parts; the commands.
 
+// They panic when nobody takes what they say: a full disk, a reader that has gone.
+#![cfg_attr(not(test), deny(clippy::print_stderr, clippy::print_stdout))]
+
 pub mod app;
 pub mod callback;
 mod certificate;

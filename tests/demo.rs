@@ -71,3 +71,24 @@ fn stopping_the_demo_in_the_middle_is_no_error() {
     assert!(!shown.contains("posting to the relay"), "{shown}");
     assert_eq!(demo.left(), Vec::<String>::new());
 }
+
+#[test]
+fn a_demo_that_nobody_can_read_ends_with_a_word_and_one_whose_reader_left_without() {
+    for (stdout, code) in [("/dev/full", 1), ("a closed pipe", 0)] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_livebridge"));
+        command.arg("demo").env("TMPDIR", directory.path());
+        match stdout {
+            "/dev/full" => {
+                command.stdout(fs::OpenOptions::new().write(true).open(stdout).expect("it"))
+            }
+            _ => command.stdout(std::io::pipe().expect("a pipe").1),
+        };
+        let output = command.output().expect("the binary runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{stdout}: {said}");
+        assert!(!said.contains("panicked"), "{said}");
+        let left = fs::read_dir(directory.path()).expect("still there");
+        assert_eq!(left.count(), 0);
+    }
+}

@@ -22,6 +22,7 @@ fn relay(bootstrap: &str, topics: &Topics) -> Relay {
     Relay::new(env!("CARGO_BIN_EXE_livebridge"), bootstrap, topics)
 }
 
+const UNTYPABLE: &str = r#"{"event_type":100,"stream_id":"s1","duration":[]}"#;
 /// Nothing listens here.
 const NOWHERE: &str = "127.0.0.1:9";
 
@@ -88,6 +89,26 @@ fn what_cannot_be_published_in_time_is_no_fault_and_comes_after_the_next_start()
     relay.start();
     let flow = relay.wait_until_settled(SETTLE);
     assert_eq!((flow.recovered, flow.published), (50, 50));
+}
+
+/// A full disk, or a collector of logs that has died.
+#[test]
+fn that_its_log_can_not_be_written_costs_nothing_but_the_log() {
+    let broker = Broker::shared();
+    let topics = Topics::create(broker, 2);
+    let mut relay = relay(&broker.bootstrap(), &topics)
+        .set("log.level", "\"debug\"")
+        .with_full_log();
+    relay.start();
+    assert_eq!(relay.post(&signed(&recording("s1", 1))).status, 200);
+    assert_eq!(
+        relay.post(&signed(UNTYPABLE)).status,
+        200,
+        "which is logged"
+    );
+    assert_eq!(relay.wait_until_settled(SETTLE).published, 1);
+    relay.terminate();
+    assert_eq!(relay.wait_for_exit(DRAIN).code(), Some(0));
 }
 
 #[test]

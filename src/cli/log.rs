@@ -13,6 +13,8 @@ pub fn start(settings: &Log) {
     let json = settings.format == LogFormat::Json;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // It would say so on stderr, by a macro that panics if that can't be written, which is what it has to say.
+        .log_internal_errors(false)
         .with_writer(limit::Limited::new(io::stderr, json));
     // An error says that another logger is there already, which then serves.
     drop(match settings.format {

@@ -31,6 +31,7 @@ mod verify;
 
 use crate::config::Flags;
 use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+use settings::remark;
 use std::{ffi::OsString, fmt, process::ExitCode};
 
 /// Bad usage or settings: nothing was bound, nothing was written.
@@ -113,7 +114,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(e) => {
-            eprint!("{}", usage::explain(&e, &Cli::command(), &arguments));
+            remark(usage::explain(&e, &Cli::command(), &arguments).trim_end());
             return ExitCode::from(USAGE);
         }
     };
@@ -140,11 +141,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(why)) => {
-            eprintln!("livebridge: {why}");
+            remark(&format!("livebridge: {why}"));
             ExitCode::from(USAGE)
         }
         Err(Failure::Failed(why)) => {
-            eprintln!("livebridge: {why}");
+            remark(&format!("livebridge: {why}"));
             ExitCode::FAILURE
         }
     }

@@ -24,6 +24,11 @@ pub(super) fn surroundings() -> Surroundings<'static> {
     }
 }
 
+/// Says something to whoever runs the command. If that can't be written, there is nobody to be told.
+pub(super) fn remark(text: &str) {
+    drop(writeln!(io::stderr().lock(), "{text}"));
+}
+
 /// Prints a result. A reader that closed its end (`| head`) is no failure.
 pub(super) fn print(text: &str) -> Outcome {
     match io::stdout().lock().write_all(text.as_bytes()) {

@@ -1,6 +1,9 @@
 //! `sign`: what the sender would put into `t` and `sign`.
 
-use super::{Failure, Outcome, settings::print};
+use super::{
+    Failure, Outcome,
+    settings::{print, remark},
+};
 use crate::{
     callback::verify::sign_text,
     clock::{Clock, SystemClock},
@@ -40,7 +43,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         None => expiry().to_string(),
     };
     if t.parse().is_ok_and(|t: u64| t >= MILLISECONDS_FROM) {
-        eprintln!("warning: T is in seconds since the epoch, and this looks like milliseconds");
+        remark("warning: T is in seconds since the epoch, and this looks like milliseconds");
     }
     print(&format!("t={t}\nsign={}\n", sign_text(&args.key, &t)))
 }

@@ -4,6 +4,7 @@ use super::{
     Failure, Outcome,
     output::Output,
     place::{Place, event, printable},
+    settings::remark,
 };
 use crate::{
     callback::names::EventName,
@@ -85,7 +86,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         let goes_on = match shown(reply, args.json) {
             Some(line) => output.line(&line),
             None => {
-                eprintln!("following serve on {}", dir.display());
+                remark(&format!("following serve on {}", dir.display()));
                 ControlFlow::Continue(())
             }
         };
@@ -102,7 +103,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     match last {
         Some(Reply::Failed(why)) => Err(Failure::Failed(why)),
         Some(Reply::Ended {}) => {
-            eprintln!("serve has stopped");
+            remark("serve has stopped");
             Ok(())
         }
         // Nobody reads on.

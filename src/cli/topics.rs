@@ -3,7 +3,7 @@
 use super::{
     Failure, Outcome,
     cluster::{Cluster, Wanted},
-    settings::{load, print},
+    settings::{load, print, remark},
     verdict::{Purpose, needed},
 };
 use crate::config::Flags;
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     let loaded = load(&create.flags)?;
     super::log::start(&loaded.config.log);
     for warning in loaded.warnings {
-        eprintln!("warning: {warning}");
+        remark(&format!("warning: {warning}"));
     }
     let cluster = Cluster::connect(&loaded.config.kafka)?;
     cluster.brokers()?;
@@ -98,7 +98,9 @@ pub(super) fn run(args: &Args) -> Outcome {
     }
     for name in &created {
         if !appears(&cluster, name)? {
-            eprintln!("warning: {name}: created, but the brokers don't show it yet");
+            remark(&format!(
+                "warning: {name}: created, but the brokers don't show it yet"
+            ));
         }
     }
     match failed {

@@ -2,7 +2,7 @@
 
 use super::{
     Failure, Outcome, moment,
-    settings::{load, print},
+    settings::{load, print, remark},
 };
 use crate::{
     callback::{
@@ -48,7 +48,7 @@ fn received(text: &str) -> Result<Millis, String> {
 pub(super) fn run(args: &Args) -> Outcome {
     let loaded = load(&args.flags)?;
     for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+        remark(&format!("warning: {warning}"));
     }
     let source = pick(&loaded.config, args.source.as_deref())?;
     let shown = args.file.display();

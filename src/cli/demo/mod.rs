@@ -17,7 +17,7 @@ use kafka::{Consumed, Kafka};
 use script::{Progress, Step, Wish};
 use sender::Sender;
 use std::{
-    io,
+    io::{self, Write as _},
     net::SocketAddr,
     sync::{
         Arc,
@@ -84,7 +84,16 @@ pub fn run(args: &Args) -> Result<(), DemoFault> {
         .map_err(DemoFault::io("starting the runtime"))?;
     let outcome = runtime.block_on(show(args.once));
     runtime.shutdown_background();
-    outcome
+    match outcome {
+        // A reader that closed its end (`| head`) is no failure.
+        Err(DemoFault::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn say(text: &str) -> Result<(), DemoFault> {
+    let said = writeln!(io::stdout().lock(), "{text}");
+    said.map_err(DemoFault::io("standard output"))
 }
 
 async fn show(once: bool) -> Result<(), DemoFault> {
@@ -107,7 +116,7 @@ async fn show(once: bool) -> Result<(), DemoFault> {
         admin: relay.admin(),
         key,
     };
-    door.introduce(&kafka.bootstrap_servers());
+    door.introduce(&kafka.bootstrap_servers())?;
 
     let (consumed, arriving) = mpsc::channel(64);
     let _consumer = kafka.consume(&topics, consumed)?;
@@ -158,9 +167,9 @@ async fn play(
             .post(&step.body)
             .await
             .map_err(DemoFault::io("posting to the relay"))?;
-        println!("{}", step.line(&answer));
+        say(&step.line(&answer))?;
         if let Some(why) = step.why_nothing_comes_out(&door.key, SystemClock.now()) {
-            println!("   ◄─ {why}");
+            say(&format!("   ◄─ {why}"))?;
         }
         if answer.status != step.wish.status() {
             let Step { title, wish, .. } = &step;
@@ -176,13 +185,13 @@ async fn play(
         }
     }
     progress.check().map_err(DemoFault::Unexpected)?;
-    println!("\n{}", progress.summary());
+    say(&format!("\n{}", progress.summary()))?;
     if once {
         return Ok(());
     }
-    door.invite();
+    door.invite()?;
     while let Some(consumed) = arriving.recv().await {
-        println!("{}", consumed.lines());
+        say(&consumed.lines())?;
     }
     Ok(())
 }
@@ -198,7 +207,7 @@ async fn next(
         .ok_or_else(|| {
             DemoFault::Unexpected("an event did not come out of Kafka in time".into())
         })?;
-    println!("{}", consumed.lines());
+    say(&consumed.lines())?;
     progress.arrived(&consumed);
     Ok(())
 }
@@ -211,25 +220,25 @@ struct Door {
 }
 
 impl Door {
-    fn introduce(&self, bootstrap_servers: &str) {
-        println!(
+    fn introduce(&self, bootstrap_servers: &str) -> Result<(), DemoFault> {
+        say(&format!(
             "livebridge demo: an embedded Kafka, the relay, a sender and a consumer in this one process.\n\n  \
              door   http://{}/callbacks/tencent   key {} (made for this run)\n  \
              admin  http://{}/status   /metrics   /readyz\n  \
              kafka  {bootstrap_servers}   (librdkafka's mock cluster)\n",
             self.http, self.key, self.admin
-        );
+        ))
     }
 
-    fn invite(&self) {
+    fn invite(&self) -> Result<(), DemoFault> {
         let Self { http, admin, key } = self;
-        println!(
+        say(&format!(
             "Try it by hand, from another terminal (this one prints what comes out; Ctrl-C ends it):\n\n  \
              livebridge send --url http://{http}/callbacks/tencent --key {key} --event recording.file\n  \
              livebridge send --url http://{http}/callbacks/tencent --key not-the-key     # 401\n  \
              livebridge sign {key}                                           # t and sign for a body of your own\n  \
              curl -s http://{admin}/status\n"
-        );
+        ))
     }
 }
 

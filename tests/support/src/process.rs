@@ -35,6 +35,15 @@ pub struct Process {
     log: PathBuf,
 }
 
+/// What is in a log, if it is a file: a device may go on without end.
+pub(crate) fn read_log(log: &Path) -> String {
+    if !log.is_file() {
+        return String::new();
+    }
+    let text = std::fs::read(log).unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 const GUARDIAN: &str = r#"trap "" INT TERM HUP
 read -r word
 [ "$word" = done ] || { kill -9 "$1"; rm -rf "$2"; }"#;
@@ -121,8 +130,7 @@ impl Process {
 
     /// The last lines that it printed, for the message of a failed test.
     pub fn log_tail(&self) -> String {
-        let text = std::fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+        let text = read_log(&self.log);
         let lines: Vec<_> = text.lines().collect();
         let tail = &lines[lines.len().saturating_sub(40)..];
         format!(

@@ -6,7 +6,7 @@ use crate::{
     http::{Client, Response},
     metrics::{Flow, Metrics},
     port::Port,
-    process::{Process, Signal},
+    process::{Process, Signal, read_log},
     topics::Topics,
     wait,
 };
@@ -363,8 +363,18 @@ impl Relay {
 
     /// Its whole log, of all its runs.
     pub fn log(&self) -> String {
-        let log = std::fs::read(self.dir.path().join("relay.log")).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
+        read_log(&self.log_path())
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.dir.path().join("relay.log")
+    }
+
+    /// From its next start on nothing can be written to its log.
+    #[must_use]
+    pub fn with_full_log(self) -> Self {
+        std::os::unix::fs::symlink("/dev/full", self.log_path()).expect("a link");
+        self
     }
 
     /// Where its spool lies.
