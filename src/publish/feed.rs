@@ -4,6 +4,7 @@ use super::{
     Fault,
     broker::{Broker, Enqueued, Producer},
     course::Way,
+    exact::By,
     lane::Lane,
     lanes::LaneId,
     mailbox::{RecordTicket, Ticket},
@@ -204,10 +205,16 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             self.moved = true;
             return Ok(Took::Yes);
         };
-        if was_committed {
+        if let Some(by) = was_committed {
             lane.window
                 .settled_unsent(family, record.seq, record.accepted_at);
-            self.parts.metrics.found_published(&topic);
+            match by {
+                By::This => self.parts.metrics.found_published(&topic),
+                By::AnEarlierRun => {
+                    self.parts.metrics.found_settled();
+                    self.parts.outlet.settled_by_an_earlier_run();
+                }
+            }
             self.traced.forget(record.seq);
             self.moved = true;
             return Ok(Took::Yes);

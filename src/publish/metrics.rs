@@ -157,7 +157,12 @@ impl Metrics {
         self.end_to_end.observe(took.as_secs_f64());
     }
 
-    /// Published by an earlier run, which had no time to note it.
+    /// Settled by an earlier run, which had no time to note it.
+    pub(super) fn found_settled(&self) {
+        self.pending.dec();
+    }
+
+    /// Published by a commit of which nothing was heard.
     pub(super) fn found_published(&self, topic: &str) {
         let counter = self.published.iter().find(|(known, _)| known == topic);
         if let Some((_, counter)) = counter {

@@ -76,6 +76,10 @@ impl Lineage for LogOutlet {
         self.shared.stood_down.store(true, Ordering::Release);
         lineage::stand_down(&*self.shared.disk, rival, covered)
     }
+
+    fn settled_by_an_earlier_run(&self) {
+        self.shared.metrics.recovered_records.dec();
+    }
 }
 
 impl Outlet for LogOutlet {

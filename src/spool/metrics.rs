@@ -60,7 +60,7 @@ impl Metrics {
             )?,
             recovered_records: register.gauge(
                 "livebridge_spool_recovered_records",
-                "Records above their family's checkpoint when the spool was opened.",
+                "Records above their family's checkpoint when the spool was opened; with exactly-once above that in Kafka, once it is known.",
             )?,
             corrupt_records: register.counter(
                 "livebridge_spool_corrupt_records_total",

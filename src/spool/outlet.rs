@@ -143,6 +143,9 @@ pub trait Lineage: Send + 'static {
     /// # Errors
     /// If the disk fails. The run must then end.
     fn stand_down(&mut self, rival: Instance, covered: &Settled) -> io::Result<()>;
+
+    /// A record that this run has found to be settled by an earlier one, which counted it: it no longer counts as recovered.
+    fn settled_by_an_earlier_run(&self);
 }
 
 /// The publisher's side of the spool.
@@ -217,4 +220,6 @@ impl<T: Unrelated> Lineage for T {
     fn stand_down(&mut self, _: Instance, _: &Settled) -> io::Result<()> {
         Err(io::Error::other("at-least-once has no rivals"))
     }
+
+    fn settled_by_an_earlier_run(&self) {}
 }

@@ -25,6 +25,15 @@ use std::time::Duration;
 /// What is under way may take this long when the run leaves.
 pub(super) const LEAVES_FOR: Duration = Duration::from_millis(500);
 
+/// Which run committed a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::publish) enum By {
+    /// Without hearing of it.
+    This,
+    /// Which may have published it, or put it aside; it counted it then.
+    AnEarlierRun,
+}
+
 impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
     /// Whether a record may be sent now: in at-least-once always, else in a transaction, which begins with it if need
     /// be. `alone` names the lane that wants one for itself.
@@ -99,10 +108,14 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
     }
 
-    /// Whether the record was published before this run, or by a commit of which it had no word: then it is settled.
-    pub(in crate::publish) fn was_committed(&self, family: Family, seq: Seq) -> bool {
-        let exact = self.exact.as_ref();
-        exact.is_some_and(|exact| seq <= exact.floor.of(family))
+    /// Whether the record was settled by a commit before this run, or by one of which it had no word.
+    pub(in crate::publish) fn was_committed(&self, family: Family, seq: Seq) -> Option<By> {
+        let exact = self.exact.as_ref()?;
+        let by = match exact.before {
+            Some(before) if seq <= before.of(family) => By::AnEarlierRun,
+            _ => By::This,
+        };
+        (seq <= exact.floor.of(family)).then_some(by)
     }
 
     /// Sends a record in a transaction that its lane has for itself.

@@ -132,6 +132,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
                 }
                 exact.last_seen = found.last.as_ref().map(|last| last.instance);
                 exact.floor = from;
+                exact.before.get_or_insert(from);
                 exact.claimed = claimed;
                 exact.transaction.ready();
                 self.go_on_from(now, &from)?;

@@ -29,6 +29,7 @@ mod simulation;
 mod transaction;
 
 pub use decide::Found;
+pub(in crate::publish) use flow::By;
 pub use places::Places;
 pub use transaction::Outcome;
 pub(in crate::publish) use {
@@ -102,6 +103,8 @@ pub(super) struct Exact {
     runs: Vec<Run>,
     /// Settled according to the checkpoint in Kafka: what is met up to here was published before.
     floor: Settled,
+    /// The same when this run first read it: that was an earlier run's.
+    before: Option<Settled>,
     last_seen: Option<Instance>,
     /// The checkpoint in Kafka names this run.
     claimed: bool,
@@ -137,6 +140,7 @@ impl Exact {
             transaction: Transaction::new(),
             runs: Vec::new(),
             floor: Settled::default(),
+            before: None,
             last_seen: None,
             claimed: false,
             sealed: settled,

@@ -143,7 +143,8 @@ fn run(seed: u64, twins: bool) {
 }
 
 impl World {
-    fn start(&mut self, disk: Disk, now: Tick) -> Relay {
+    fn start(&mut self, mut disk: Disk, now: Tick) -> Relay {
+        disk.found_settled = 0;
         self.processes += 1;
         let process = self.processes;
         let instance = Instance(u128::from(process).to_be_bytes());

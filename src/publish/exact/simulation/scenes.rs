@@ -12,6 +12,7 @@ use crate::publish::{
     publisher::{Shared, Step},
     solo::Solo,
 };
+use crate::spool::Settled;
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -291,6 +292,29 @@ fn what_was_refused_is_known_also_when_nobody_knows_how_the_abort_ended() {
         world.finish();
         world.check();
     }
+}
+
+/// Killed before the spool's own checkpoint knew of it. Over all runs each record counts once.
+#[test]
+fn what_an_earlier_run_published_or_put_aside_is_not_counted_again() {
+    let mut world = scene(1);
+    world.accept(22);
+    world.accept_number(23);
+    world.accept(7);
+    world.until("all are settled", |relay| {
+        relay.publisher.left().records == 0
+    });
+    assert_eq!(world.relay().published(), 29);
+    world.relay().disk.lock().unwrap().checkpoint = Settled::default();
+    world.crash(0);
+    world.accept(3);
+    world.until("all are settled", |relay| {
+        relay.publisher.left().records == 0
+    });
+    assert_eq!(world.relay().published(), 3);
+    assert_eq!(world.relay().disk.lock().unwrap().found_settled, 30);
+    world.finish();
+    world.check();
 }
 
 #[test]

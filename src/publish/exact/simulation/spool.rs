@@ -27,6 +27,8 @@ pub(super) struct Disk {
     /// What the rival has.
     pub(super) covered: Settled,
     pub(super) aside: BTreeSet<u64>,
+    /// Recovered, and found to be settled.
+    pub(super) found_settled: u64,
 }
 
 pub(super) type DiskRef = Arc<Mutex<Disk>>;
@@ -137,6 +139,10 @@ impl Lineage for FakeOutlet {
         disk.rival = Some(rival.to_string());
         disk.covered = *covered;
         Ok(())
+    }
+
+    fn settled_by_an_earlier_run(&self) {
+        self.disk.lock().unwrap().found_settled += 1;
     }
 }
 
