@@ -82,6 +82,14 @@ impl Recovered {
                 range.start, range.end
             ));
         }
+        // Written with the first frames, by one sync: if that isn't known to have ended, the header is torn as they may be.
+        let first = verdict.kept.first();
+        if scanned.block == Block::Bad && first.is_some_and(|entry| entry.seq <= verdict.witnessed)
+        {
+            self.damage.push(format!(
+                "{name}: its header is damaged; its records don't need it"
+            ));
+        }
         let mut safe = scanned.unreadable.is_empty();
         for range in &verdict.damaged {
             self.damage.push(format!(

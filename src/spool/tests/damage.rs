@@ -170,13 +170,18 @@ fn what_the_checkpoint_passed_and_the_log_no_longer_has_is_counted_once() {
 }
 
 #[test]
-fn a_damaged_header_hides_no_record() {
+fn a_damaged_header_hides_no_record_and_is_told() {
     let (disk, name, _) = three_batches();
     disk.damage(Dir::Root, &name.to_string(), 0, 100);
     let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     assert_eq!(
         (seqs(&run), run.report.corrupt_records),
         ((1..=9).collect(), 0)
+    );
+    let damage = &run.report.damage;
+    assert!(
+        damage.len() == 1 && damage[0].contains("header"),
+        "{damage:?}"
     );
 }
 
