@@ -36,8 +36,17 @@ pub struct Standing {
     pub trouble: Option<String>,
 }
 
+/// What a drain has done.
+#[derive(Debug, Clone, Copy)]
+pub struct Drained {
+    /// Records that were pending when it began.
+    pub had: u64,
+    /// And that still are.
+    pub left: u64,
+}
+
 /// Publishes until nothing is pending, for at most `within`; the first SIGTERM or SIGINT ends it too, after `drain.publish`.
-/// Returns how many records are left.
+///
 ///
 /// # Errors
 /// If the spool can't be opened (another process has it, say), or a part ended by itself.
@@ -45,7 +54,7 @@ pub fn drain(
     config: &Config,
     within: Option<Duration>,
     tell: &mut dyn FnMut(&Standing),
-) -> Result<u64, Fault> {
+) -> Result<Drained, Fault> {
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -54,16 +63,16 @@ pub fn drain(
             doing: "starting the runtime",
             source,
         })?;
-    let left = runtime.block_on(run(config, within, tell));
+    let drained = runtime.block_on(run(config, within, tell));
     runtime.shutdown_background();
-    left
+    drained
 }
 
 async fn run(
     config: &Config,
     within: Option<Duration>,
     tell: &mut dyn FnMut(&Standing),
-) -> Result<u64, Fault> {
+) -> Result<Drained, Fault> {
     let signals = Signals::install().map_err(|source| Fault::Process {
         doing: "catching signals",
         source,
@@ -73,6 +82,7 @@ async fn run(
     let publisher = publish::Handle::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let opened = open_spool(config, &clock, &registry, &callbacks, &publisher).await?;
+    let had = opened.status.get().pending_records;
     let metrics = publish::Metrics::register(&registry, &config.topics, opened.pending.clone())?;
     let settings = publish::Settings::from(config);
     let renewal = Renewal::new(config, settings.kafka.clone(), publisher.clone(), || {});
@@ -95,7 +105,8 @@ async fn run(
         tokio::select! {
             ended = &mut publishing => {
                 exporter.ends_by(Instant::now() + LAST_SPANS).await;
-                return publisher_ended(ended).map(|left| left.records);
+                let left = publisher_ended(ended)?.records;
+                return Ok(Drained { had, left });
             }
             () = &mut renewals => return Err(Fault::EndedByItself("watch over passwords and certificates")),
             () = &mut asked, if !asked_already => {

@@ -18,7 +18,7 @@ mod status;
 mod stop;
 mod store;
 
-pub use drain::{Standing, drain};
+pub use drain::{Drained, Standing, drain};
 pub use listeners::Listeners;
 pub use signals::{HangUp, Signals};
 pub use stop::Ended;

@@ -2,7 +2,7 @@
 
 use super::{Failure, Outcome, log, place::Link, progress::Progress, settings::print};
 use crate::{
-    app::{self, Fault},
+    app::{self, Drained, Fault},
     control::{Client, Reply, Request},
     spool::{OpenError, look},
 };
@@ -36,8 +36,11 @@ pub(super) fn run(args: &Args) -> Outcome {
     });
     progress.finish();
     match drained {
-        Ok(0) => print("nothing is pending\n"),
-        Ok(left) => Err(Failure::Failed(format!(
+        Ok(Drained { had: 0, left: 0 }) => print("nothing is pending\n"),
+        Ok(Drained { had, left: 0 }) => print(&format!(
+            "nothing is pending any more: {had} record(s) were\n"
+        )),
+        Ok(Drained { left, .. }) => Err(Failure::Failed(format!(
             "{left} record(s) are still pending: nothing is lost, say it again or start `serve`"
         ))),
         Err(Fault::Spool(locked @ OpenError::Locked { .. })) => Err(Failure::Failed(

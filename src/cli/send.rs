@@ -85,6 +85,9 @@ fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
+    if args.key.as_ref().is_some_and(|key| key.expose().is_empty()) {
+        return Err(Failure::Usage(sign::EMPTY_KEY.into()));
+    }
     let target = Target::new(&args.url, args.ca_file.as_deref()).map_err(Failure::Usage)?;
     let (samples, given) = samples(&args.event)?;
     let count = args.count.unwrap_or(samples.len() as u64);

@@ -15,6 +15,8 @@ const VALID_SECONDS: u64 = 600;
 /// As seconds, a time in the year 5138.
 const MILLISECONDS_FROM: u64 = 100_000_000_000;
 
+pub(super) const EMPTY_KEY: &str = "KEY is empty: a variable that isn't set?";
+
 /// Prints t and sign for a callback key: sign is MD5(key + t), hex.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -28,6 +30,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
+    if args.key.is_empty() {
+        return Err(Failure::Usage(EMPTY_KEY.into()));
+    }
     let t = match &args.t {
         // Signed as the text that it is: a leading zero counts.
         Some(t) if (1..=19).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit()) => {

@@ -111,7 +111,8 @@ fn settings(facts: &TopicFacts, purpose: Purpose, message_bytes: u64) -> Vec<Fin
         ))];
     };
     let mut findings = Vec::new();
-    if let Some(limit) = number(facts, "max.message.bytes").filter(|limit| *limit < message_bytes) {
+    let limit = number(facts, "max.message.bytes").filter(|limit| *limit < message_bytes);
+    if let (Some(limit), Purpose::Events) = (limit, purpose) {
         findings.push(Ok(format!(
             "topic {name} takes messages up to {limit} bytes, and a callback may need {message_bytes}: larger ones \
              go to the quarantine; raise max.message.bytes or lower limits.body_bytes"

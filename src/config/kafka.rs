@@ -162,6 +162,10 @@ const MEANINGS: &[(&str, &str)] = &[
         "no provider for sasl",
         "this build has no such SASL mechanism",
     ),
+    (
+        "unsupported sasl",
+        "sasl.mechanism names none that there is: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
+    ),
     ("pem", "isn't in PEM format"),
     ("decrypt", "can't be decrypted with the password given"),
     ("no cipher match", "names no cipher that there is"),
@@ -184,7 +188,7 @@ fn complaint(text: &str) -> String {
     };
     let meaning = meaning.map_or(unknown, |(_, meaning)| meaning);
     let names = if names.is_empty() {
-        "without a name".into()
+        "a value, of which it doesn't say the name".into()
     } else {
         Vec::from_iter(names).join(", ")
     };

@@ -271,7 +271,10 @@ impl<'a> Layers<'a> {
         let value = self.single.get(setting.toml)?;
         let texts = texts(value);
         if texts.is_none() {
-            let problem = format!("must be a list of texts, such as {}", setting.default);
+            let problem = format!(
+                "must be a list of texts, none of them empty, such as {}",
+                setting.default
+            );
             self.fault(self.in_file(setting.toml), problem);
         }
         texts

@@ -56,7 +56,7 @@ fn drain_publishes_what_a_relay_left_and_refuses_beside_one() {
     let drained = run_with(&["drain", "--bootstrap-servers", &bootstrap], &relay);
     assert_eq!(
         (drained.code, drained.out.as_str()),
-        (0, "nothing is pending\n"),
+        (0, "nothing is pending any more: 20 record(s) were\n"),
         "{}",
         drained.err
     );
