@@ -19,7 +19,7 @@ use super::{
     load::segment_names,
     record::Seq,
     scan::judge::Judge,
-    segment::Name,
+    segment::{Instance, Name},
     view::{CACHED_MAX, Closed, View},
     window::Window,
 };
@@ -28,6 +28,8 @@ use std::{io, ops::Range};
 
 /// What a run starts from.
 pub(in crate::spool) struct Recovered {
+    /// The run that recovers.
+    instance: Instance,
     pub(in crate::spool) view: View,
     pub(in crate::spool) checkpoint: Checkpoint,
     pub(in crate::spool) window: Window,
@@ -61,6 +63,7 @@ pub(in crate::spool) fn recover(
     dedup: Dedup,
     now: Millis,
     corrupt: &CorruptStore,
+    instance: Instance,
 ) -> Result<Recovered, Error> {
     find::remove_leftovers(disk).map_err(doing("removing unfinished files"))?;
     let (checkpoint, found) = Checkpoint::open(disk).map_err(|e| match e {
@@ -75,6 +78,7 @@ pub(in crate::spool) fn recover(
         .is_valid()
         .then(|| checkpoint.settled().least().next());
     let mut recovered = Recovered {
+        instance,
         view: View::default(),
         window: Window::new(dedup.window, dedup.max_entries),
         sources: Vec::new(),

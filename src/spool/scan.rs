@@ -94,6 +94,10 @@ pub(in crate::spool) fn read(name: Name, bytes: &[u8]) -> Scanned {
         scanned.block = Block::Unused;
         return scanned;
     }
+    if scanned.block == Block::Unused {
+        // Something was written behind it: the write of the header itself is lost, and zeros written ahead are what is left.
+        scanned.block = Block::Bad;
+    }
     let mut reader = Reader {
         bytes,
         at: segment::HEADER,

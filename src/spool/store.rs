@@ -98,8 +98,8 @@ pub(in crate::spool) fn make(
         identity::new_instance(&*disk).map_err(|e| failed("drawing random bytes".into(), e))?;
     let corrupt =
         CorruptStore::open(&*disk).map_err(|e| failed("looking at corrupt/".into(), e))?;
-    let recovered =
-        recovery::recover(&*disk, settings.dedup, clock.now(), &corrupt).map_err(|e| match e {
+    let recovered = recovery::recover(&*disk, settings.dedup, clock.now(), &corrupt, instance)
+        .map_err(|e| match e {
             recovery::Error::Io { doing, source } => failed(doing, source),
             recovery::Error::Newer { file, what } => OpenError::Newer { file, what },
         })?;

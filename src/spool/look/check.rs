@@ -85,8 +85,14 @@ impl Look {
                 range.start, range.end
             ));
         }
-        if scanned.block == Block::Bad {
-            checked.fault(format!("{name}: its header is damaged"));
+        match scanned.block {
+            Block::Bad if segment.indexed => {
+                checked.fault(format!("{name}: its header is damaged"));
+            }
+            Block::Bad => checked.notes.push(format!(
+                "{name}: its header can't be read: the power went while its first records were written, or it is damaged; the next start writes it anew"
+            )),
+            _ => {}
         }
         let entries = self.entries_of_index(segment, checked)?;
         checked.segments += 1;

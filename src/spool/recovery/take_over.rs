@@ -8,7 +8,7 @@ use crate::spool::{
     load::read_range,
     record::Seq,
     scan::{Scanned, judge::Verdict},
-    segment::{self, Block, Instance},
+    segment::{self, Block, Header, Instance},
     view::Closed,
 };
 use std::{io, ops::Range, sync::Arc};
@@ -47,9 +47,17 @@ impl Recovered {
         }
         write_again(&*file, &scanned, &verdict)
             .map_err(doing(format!("writing again what {name} holds")))?;
+        let instance = match scanned.block {
+            Block::Header(header) => header.instance,
+            _ => {
+                mend_header(&*file, name, verdict.from, self.instance)
+                    .map_err(doing(format!("writing the lost header of {name}")))?;
+                self.instance
+            }
+        };
         file.sync_data().map_err(doing(format!("syncing {name}")))?;
         drop(file);
-        let mut closed = close(disk, summary(&scanned, &verdict))?;
+        let mut closed = close(disk, summary(&scanned, &verdict, instance))?;
         let bytes = index::encode(&closed.summary, &verdict.kept);
         // On a full disk the next start reads through it again; nothing else depends on it.
         match write_whole(disk, Dir::Root, &name.index(), &[&bytes]) {
@@ -107,11 +115,25 @@ impl Recovered {
     }
 }
 
-fn summary(scanned: &Scanned, verdict: &Verdict) -> Summary {
-    let instance = match scanned.block {
-        Block::Header(header) => header.instance,
-        _ => Instance::default(),
+/// In the name of the run that recovers: which one took the records nothing else says, and one that is nobody's would keep exactly-once
+/// from ever knowing again what of it is committed.
+fn mend_header(
+    file: &dyn DiskFile,
+    name: segment::Name,
+    first_seq: Seq,
+    instance: Instance,
+) -> io::Result<()> {
+    let header = Header {
+        name,
+        first_seq,
+        instance,
     };
+    let mut block = Vec::new();
+    header.encode(&mut block);
+    file.write_at(&block, 0)
+}
+
+fn summary(scanned: &Scanned, verdict: &Verdict, instance: Instance) -> Summary {
     let mut summary = Summary::empty(scanned.name, instance, verdict.from);
     verdict.kept.iter().for_each(|entry| summary.add(entry));
     summary.through = verdict.through;

@@ -4,9 +4,9 @@ use super::{
     super::{
         append::How,
         disk::{Dir, Disk, ReadDisk},
-        outlet::Outlet,
+        outlet::{Lineage, Outlet},
         record::Seq,
-        segment::Name,
+        segment::{Instance, Name},
     },
     fake_disk::FakeDisk,
     rig::{self, Run},
@@ -183,6 +183,37 @@ fn a_damaged_header_hides_no_record_and_is_told() {
         damage.len() == 1 && damage[0].contains("header"),
         "{damage:?}"
     );
+}
+
+/// What a lost write leaves of it where zeros were written ahead. An idle family's checkpoint stands at the end meanwhile.
+#[test]
+fn a_header_that_reads_as_zeros_hides_no_record_either() {
+    let (disk, ..) = three_batches();
+    let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    run.commit_ok(&[10, 11, 12]);
+    run.commit_ok(&[13, 14, 15]);
+    settle_all_but_recordings(&mut run, 15);
+    drop(run);
+    let last = *segments(&disk)
+        .iter()
+        .rfind(|name| name.ordinal > 1)
+        .unwrap();
+    disk.zero(Dir::Root, &last.to_string(), 0..4096);
+    let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    assert_eq!(seqs(&run), (1..=15).collect::<Vec<_>>());
+    let report = &run.report;
+    assert_eq!(report.corrupt_records, 0, "{report:?}");
+    assert!(
+        report.damage.len() == 1 && report.damage[0].contains("header"),
+        "{report:?}"
+    );
+    // It is mended: by nobody's records exactly-once would stop for as long as the segment is there.
+    let wrote: Vec<_> = run.outlet.written().iter().map(|w| w.by).collect();
+    assert!(!wrote.contains(&Instance::default()), "{wrote:?}");
+    drop(run);
+    let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    assert!(run.report.damage.is_empty(), "{:?}", run.report);
+    assert_eq!(seqs(&run), (1..=15).collect::<Vec<_>>());
 }
 
 #[test]

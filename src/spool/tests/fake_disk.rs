@@ -248,6 +248,11 @@ impl FakeDisk {
         self.behind(dir, name, |content| content.damage(at, len));
     }
 
+    /// Bytes that were once written are zeros again.
+    pub(in crate::spool) fn zero(&self, dir: Dir, name: &str, bytes: Range<usize>) {
+        self.behind(dir, name, |content| content.zero(bytes));
+    }
+
     /// From now on reading these bytes fails, until they are written.
     pub(in crate::spool) fn make_unreadable(&self, dir: Dir, name: &str, bytes: Range<usize>) {
         self.behind(dir, name, |content| content.make_unreadable(bytes));

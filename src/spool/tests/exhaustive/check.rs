@@ -18,7 +18,7 @@ use crate::{
         load,
         record::Seq,
         recovery::{self, Recovered},
-        segment::Name,
+        segment::{Instance, Name},
     },
 };
 use std::{
@@ -44,7 +44,13 @@ pub(super) fn check(
     }
     let recover = || {
         let corrupt = CorruptStore::open(&disk).map_err(|e| e.to_string())?;
-        let recovered = recovery::recover(&disk, rig::DEDUP, Millis(1_500), &corrupt);
+        let recovered = recovery::recover(
+            &disk,
+            rig::DEDUP,
+            Millis(1_500),
+            &corrupt,
+            Instance::default(),
+        );
         recovered.map_err(|e| e.to_string())
     };
     let recovered = recover().unwrap_or_else(|e| panic!("{}: {e}", context()));

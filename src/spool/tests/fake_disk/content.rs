@@ -158,11 +158,19 @@ impl Content {
 
     /// Flips bits behind everyone's back, on the platter and in every cache.
     pub(in crate::spool) fn damage(&mut self, at: usize, len: usize) {
-        let live = Arc::make_mut(&mut self.live);
-        live[at..at + len].iter_mut().for_each(|b| *b ^= 0x55);
-        for sector in at / SECTOR..(at + len).div_ceil(SECTOR) {
+        self.change(at..at + len, |byte| byte ^ 0x55);
+    }
+
+    pub(in crate::spool) fn zero(&mut self, bytes: Range<usize>) {
+        self.change(bytes, |_| 0);
+    }
+
+    fn change(&mut self, bytes: Range<usize>, to: impl Fn(u8) -> u8) {
+        for sector in bytes.start / SECTOR..bytes.end.div_ceil(SECTOR) {
             self.doubtful.remove(&sector);
         }
+        let live = Arc::make_mut(&mut self.live);
+        live[bytes].iter_mut().for_each(|byte| *byte = to(*byte));
     }
 
     /// From now on no read that touches these bytes succeeds, until they are written.
