@@ -10,7 +10,7 @@ use super::{
     outlet::Settled,
     record::Seq,
     removal::no_room,
-    segment::Instance,
+    segment::{Instance, Name},
 };
 use crate::callback::names::Family;
 use std::{fmt::Write as _, io};
@@ -80,7 +80,7 @@ pub(in crate::spool) fn enlist(
             // Writing to a string can't fail.
             let _ = writeln!(text, "{} {}", run.instance, run.last);
         }
-        match write_whole(disk, Dir::Root, NAME, &[text.as_bytes()]) {
+        match write_making_room(disk, NAME, &text) {
             // Kafka would never get what fills the disk. No run is missing in the list, and what each has written is in the log, too.
             Err(e) if no_room(&e) && names_all(&before, &runs) => {
                 tracing::warn!(
@@ -169,7 +169,35 @@ pub(in crate::spool) fn stand_down(
         // Writing to a string can't fail.
         let _ = writeln!(text, "{} {}", family.key(), covered.of(*family));
     }
-    write_whole(disk, Dir::Root, STOOD_DOWN, &[text.as_bytes()])
+    write_making_room(disk, STOOD_DOWN, &text)
+}
+
+/// Writes a small file without which nothing is published, or nothing can be left to another relay. On a full disk indices go for it, as
+/// many as it takes: without one its segment is read through. What fills the disk would stay there for ever otherwise.
+fn write_making_room(disk: &dyn Disk, name: &str, text: &str) -> io::Result<()> {
+    loop {
+        let written = write_whole(disk, Dir::Root, name, &[text.as_bytes()]);
+        let Err(full) = &written else { return Ok(()) };
+        if !no_room(full) || !remove_an_index(disk)? {
+            return written;
+        }
+    }
+}
+
+/// False: there is none.
+fn remove_an_index(disk: &dyn Disk) -> io::Result<bool> {
+    let files = disk.list(Dir::Root)?;
+    let Some(index) = files.iter().find(|file| Name::of_index(file).is_some()) else {
+        return Ok(false);
+    };
+    tracing::warn!(
+        index,
+        "the disk is full: an index goes for what has to be written"
+    );
+    disk.remove(Dir::Root, index)?;
+    // Only then the filesystem has to give the room back.
+    disk.sync_dir(Dir::Root)?;
+    Ok(true)
 }
 
 /// This spool publishes again.
@@ -229,6 +257,33 @@ mod tests {
         full();
         let unknown = enlist(&disk, &[], Instance([2; 16]));
         assert!(unknown.is_err(), "a run that isn't on the list on disk");
+    }
+
+    /// Nothing would ever be published then, so the disk would stay full.
+    #[test]
+    fn on_a_full_disk_indices_go_for_a_run_that_is_not_on_the_list_yet_and_for_who_stands_down() {
+        let disk = FakeDisk::new();
+        let salt = 7;
+        let index = |ordinal| Name { ordinal, salt }.index();
+        for ordinal in 1..=4 {
+            write_whole(&disk, Dir::Root, &index(ordinal), &[&[1; 100]]).unwrap();
+        }
+        write_whole(&disk, Dir::Root, "other", &[&[1; 500]]).unwrap();
+        disk.set_capacity(disk.used());
+        assert_eq!(enlist(&disk, &[], Instance([2; 16])).unwrap(), [run(2, 0)]);
+        assert_eq!(read(&disk).unwrap(), [run(2, 0)]);
+        stand_down(&disk, Instance([3; 16]), &Settled::default()).unwrap();
+        let files = disk.list(Dir::Root).unwrap();
+        assert!(
+            files.contains(&"other".to_owned()) && files.contains(&index(4)),
+            "{files:?}"
+        );
+        // Without any left it is an error, as ever.
+        for file in files.iter().filter(|file| Name::of_index(file).is_some()) {
+            disk.remove(Dir::Root, file).unwrap();
+        }
+        disk.set_capacity(disk.used());
+        assert!(enlist(&disk, &[], Instance([4; 16])).is_err());
     }
 
     #[test]

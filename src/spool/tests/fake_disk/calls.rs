@@ -1,6 +1,6 @@
 //! The calls themselves: what each does to the state, and what it leaves when it fails.
 
-use super::{EIO, FakeDisk, FakeFile, Verb, Why, content::Content};
+use super::{EIO, ENOSPC, FakeDisk, FakeFile, Verb, Why, content::Content};
 use crate::spool::disk::{Dir, Disk, DiskFile, ReadDisk, ReadFile, Space};
 use std::io;
 
@@ -134,6 +134,12 @@ impl DiskFile for FakeFile {
         self.disk.call(
             Verb::Write,
             |s| {
+                let growth = (offset + bytes.len()).saturating_sub(s.file(self.id).live().len());
+                if s.capacity
+                    .is_some_and(|most| s.used() + growth as u64 > most)
+                {
+                    return Err(io::Error::from_raw_os_error(ENOSPC));
+                }
                 s.file(self.id).write(bytes, offset);
                 Ok(())
             },
