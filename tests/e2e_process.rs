@@ -1,6 +1,8 @@
 //! The relay as a process: how it ends when asked, and what it refuses to start beside.
 
 use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
     process::Command,
     time::{Duration, Instant},
 };
@@ -109,6 +111,55 @@ fn that_its_log_can_not_be_written_costs_nothing_but_the_log() {
     assert_eq!(relay.wait_until_settled(SETTLE).published, 1);
     relay.terminate();
     assert_eq!(relay.wait_for_exit(DRAIN).code(), Some(0));
+}
+
+/// The client library can't be spoken to while it asks for an address.
+#[test]
+fn a_resolver_that_does_not_answer_keeps_no_publisher_from_its_last_checkpoint() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (asked, library) = (
+        directory.path().join("asked"),
+        directory.path().join("slow.so"),
+    );
+    let source = directory.path().join("slow.c");
+    let slow = format!(
+        "#include <fcntl.h>\n#include <netdb.h>\n#include <unistd.h>\n\
+         int getaddrinfo(const char *n, const char *s, const struct addrinfo *h, struct addrinfo **r) {{\n\
+         close(open(\"{}\", O_CREAT | O_WRONLY, 0600)); sleep(60); return EAI_AGAIN; }}\n",
+        asked.display()
+    );
+    fs::write(&source, slow).expect("a file");
+    let mut compiler = Command::new("gcc");
+    compiler
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source]);
+    let made = compiler.output().expect("gcc: `./dev test` installs it");
+    assert!(made.status.success(), "{}", text(&made));
+    let binary = directory.path().join("livebridge");
+    let script = format!(
+        "#!/bin/sh\nLD_PRELOAD={} exec {} \"$@\"\n",
+        library.display(),
+        env!("CARGO_BIN_EXE_livebridge")
+    );
+    fs::write(&binary, script).expect("a file");
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o700)).expect("it is ours");
+
+    let mut relay = Relay::new(
+        binary.to_str().expect("UTF-8"),
+        "slow.example:9092",
+        &Topics::named(),
+    )
+    .set("drain.publish", "\"500ms\"");
+    relay.start();
+    assert_eq!(relay.post(&signed(&recording("s1", 1))).status, 200);
+    wait::until("the resolver to be asked", Duration::from_secs(20), || {
+        asked.exists().then_some(())
+    });
+    relay.terminate();
+    let status = relay.wait_for_exit(DRAIN);
+    assert_eq!(status.code(), Some(0), "{}", relay.log());
+    let told = relay.log();
+    assert!(!told.contains("did not end in time"), "{told}");
 }
 
 #[test]

@@ -225,7 +225,9 @@ impl Producer for KafkaProducer {
 impl Drop for KafkaProducer {
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
-            client.purge(PurgeConfig::default().queue().inflight());
+            // Not waiting for the brokers' threads to have done it: one that asks for an address hears of nothing meanwhile. Each does
+            // it before it sends anything more.
+            client.purge(PurgeConfig::default().queue().inflight().non_blocking());
             // Before the thread is told: the last reference is to be the thread's, or the clerk's, which may take their time.
             drop(client);
             self.poller.close();
