@@ -174,7 +174,7 @@ macro_rules! events {
                 }
             }
 
-            /// Blanks top-level fields, and query parameters in [`QUERY_FIELDS`], that have one of these names. The value is
+            /// Blanks top-level fields, and query parameters in the fields that have queries, that have one of these names. The value is
             /// then `"***"`, of whatever type it was. `event_type` is never blanked.
             pub fn redact(&mut self, names: &[String]) {
                 if names.is_empty() {
