@@ -114,6 +114,13 @@ struct Inbox {
     waiting: Held,
 }
 
+/// The thread has ended, or panicked.
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.waiting.is_over();
+    }
+}
+
 impl Inbox {
     /// None: there will be no more.
     fn wait(&self) -> Option<Waiting> {

@@ -88,6 +88,7 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         }
         let at = self.lanes.of(of.family);
         let solo = &mut self.lanes[at].solo;
+        let gave_way = solo.gave_way(report.producer);
         let theirs = solo.take(report.producer, of.seq);
         match (theirs, report.result) {
             // Of a producer that has ended: its records are due again already.
@@ -95,6 +96,11 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
             (Some(_), Ok(())) => {
                 self.acked(of.family, of.seq);
                 self.alone_settled(at);
+                Ok(())
+            }
+            // We threw it away ourselves, which says nothing about the topic.
+            (Some(_), Err(code)) if gave_way && code.is_purge() => {
+                self.go_back(at);
                 Ok(())
             }
             (Some(record), Err(code)) => self.alone_failed(now, at, &record, code),

@@ -64,8 +64,9 @@ pub const fn message_bytes(body_bytes: usize) -> usize {
 #[must_use]
 pub fn client_config(kafka: &config::Kafka, body_bytes: usize, queue: Queue) -> ClientConfig {
     let mut client = ClientConfig::new();
-    // A topic that takes the largest message takes every batch.
-    let batch = BATCH_BYTES.min(message_bytes(body_bytes)).to_string();
+    // A topic that takes the largest message takes every batch; a user may ask for larger ones only as far as a message may be larger.
+    let largest = message_bytes(body_bytes);
+    let batch = BATCH_BYTES.min(largest).to_string();
     for (name, value) in FREE.iter().copied().chain([("batch.size", batch.as_str())]) {
         if !is_set(kafka, name) {
             client.set(name, value);
@@ -73,6 +74,16 @@ pub fn client_config(kafka: &config::Kafka, body_bytes: usize, queue: Queue) -> 
     }
     for (name, value) in &kafka.properties {
         client.set(name.as_str(), value.expose());
+    }
+    if let Some(given) = kafka
+        .properties
+        .get("batch.size")
+        .and_then(|v| v.expose().parse().ok())
+    {
+        client.set(
+            "batch.size",
+            BATCH_BYTES.max(largest).min(given).to_string(),
+        );
     }
     // `retries` stays at librdkafka's default, which is the most there is.
     for (name, value) in [
@@ -303,6 +314,7 @@ mod tests {
             (960 << 10, &[], "1000000"),
             (64 << 20, &[], "1000000"),
             (16 << 10, &[("batch.size", "500000")], "500000"),
+            (960 << 10, &[("batch.size", "5000000")], "1048576"),
         ] {
             let client = client_config(&kafka(given), body, QUEUE);
             assert_eq!(client.get("batch.size"), Some(then), "{body}");

@@ -79,6 +79,11 @@ impl<P: Producer> Solo<P> {
         }
     }
 
+    /// Whether this producer closes for another to log in anew.
+    pub(super) fn gave_way(&self, producer: ProducerId) -> bool {
+        matches!(self, Self::Closing { id, why: Why::Renewed, .. } if *id == producer)
+    }
+
     /// The producer that sends must go. If it has nothing on its way, nothing is waited for.
     pub(super) fn ends(&mut self, ended: ProducerId, why: Why, until: Tick) {
         if !matches!(self, Self::Sending { id, .. } if *id == ended) {

@@ -86,14 +86,19 @@ pub fn run(args: &Args) -> Result<(), DemoFault> {
     runtime.shutdown_background();
     match outcome {
         // A reader that closed its end (`| head`) is no failure.
-        Err(DemoFault::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(DemoFault::Io {
+            doing: STDOUT,
+            source,
+        }) if source.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
 }
 
+const STDOUT: &str = "standard output";
+
 fn say(text: &str) -> Result<(), DemoFault> {
     let said = writeln!(io::stdout().lock(), "{text}");
-    said.map_err(DemoFault::io("standard output"))
+    said.map_err(DemoFault::io(STDOUT))
 }
 
 async fn show(once: bool) -> Result<(), DemoFault> {

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// Copies in one place.
@@ -18,6 +18,8 @@ pub(super) struct Held(Arc<Amount>);
 struct Amount {
     copies: AtomicUsize,
     bytes: AtomicUsize,
+    /// Nobody takes anything out any more.
+    is_over: AtomicBool,
 }
 
 impl Held {
@@ -25,9 +27,15 @@ impl Held {
         self.0.copies.load(Ordering::Acquire)
     }
 
-    /// For another, whatever its size. Of one who asks and then adds there is only one.
+    /// For another, whatever its size: also where it will find nobody, to learn of that. Of one who asks and then adds there is only
+    /// one.
     pub(super) fn has_room(&self) -> bool {
-        self.copies() < COPIES_MAX && self.0.bytes.load(Ordering::Acquire) < BYTES_MAX
+        self.0.is_over.load(Ordering::Acquire)
+            || self.copies() < COPIES_MAX && self.0.bytes.load(Ordering::Acquire) < BYTES_MAX
+    }
+
+    pub(super) fn is_over(&self) {
+        self.0.is_over.store(true, Ordering::Release);
     }
 
     pub(super) fn add(&self, bytes: usize) {

@@ -274,12 +274,15 @@ fn who_owes_a_copy_hears_what_became_of_it() {
 
 #[test]
 fn nobody_waits_for_room_with_a_thread_that_is_gone() {
-    let (sender, waiting) = sync_channel(COPIES_MAX);
-    drop(waiting);
-    let copies = KafkaCopies {
-        sender,
-        waiting: Held::default(),
+    let (sender, copies) = sync_channel(COPIES_MAX);
+    let waiting = Held::default();
+    let inbox = Inbox {
+        copies,
+        waiting: waiting.clone(),
     };
+    (0..COPIES_MAX).for_each(|_| waiting.add(1));
+    drop(inbox);
+    let copies = KafkaCopies { sender, waiting };
     assert!(!copies.offer(copy("a"), None), "one that nobody waits for");
     let owed = || copies.offer(copy("b"), Some(Seq(1)));
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(owed)).is_err());

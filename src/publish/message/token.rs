@@ -24,7 +24,7 @@ impl Tokens {
         Self(Arc::new(tokens.collect()))
     }
 
-    /// Blanks the source's own token, wherever in the value it is.
+    /// Blanks the source's own token, wherever in the value it is a segment of a path.
     pub(super) fn blank(&self, source: &SourceName, value: &mut Vec<u8>) {
         let Some(token) = self.0.get(source) else {
             return;
@@ -32,6 +32,11 @@ impl Tokens {
         let mut blanked = Vec::new();
         let mut copied = 0;
         for at in token.find_iter(value) {
+            let (before, from) = value.split_at_checked(at).unwrap_or_default();
+            let behind = from.get(token.needle().len()).copied();
+            if !begins_a_segment(before) || behind.is_some_and(is_part_of_tokens) {
+                continue;
+            }
             blanked.extend_from_slice(value.get(copied..at).unwrap_or_default());
             blanked.extend_from_slice(BLANK);
             copied = at + token.needle().len();
@@ -41,6 +46,15 @@ impl Tokens {
             *value = blanked;
         }
     }
+}
+
+/// After a slash, percent-encoded or not. A token is no other text, least of all a part of a number.
+fn begins_a_segment(before: &[u8]) -> bool {
+    before.ends_with(b"/") || before.ends_with(b"2F") || before.ends_with(b"2f")
+}
+
+const fn is_part_of_tokens(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
 /// A finder shows what it looks for.

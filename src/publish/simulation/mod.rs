@@ -79,7 +79,7 @@ fn that_producers_log_in_anew_says_nothing_about_their_topics() {
     for seed in 1..=200 {
         let mut run = Run::new(seed);
         run.world.lock().unwrap().kafka().calm = true;
-        run.renews_once_in = 6;
+        run.renews_whoever_is_alone = true;
         let mut sent_alone = false;
         for _ in 0..10 {
             run.accepts_some();
@@ -94,7 +94,7 @@ fn that_producers_log_in_anew_says_nothing_about_their_topics() {
             }
         }
         assert!(sent_alone, "seed {seed} shows nothing");
-        run.renews_once_in = 100;
+        run.renews_whoever_is_alone = false;
         run.ends();
     }
 }
@@ -139,8 +139,8 @@ struct Run {
     taken: u64,
     now: Tick,
     wake: Option<Tick>,
-    /// A password is changed as often, of so many steps.
-    renews_once_in: u64,
+    /// A password is changed whenever a record was sent alone, as a rule.
+    renews_whoever_is_alone: bool,
 }
 
 fn start(world: &WorldRef, seed: u64) -> (Sim, Registry, u64) {
@@ -192,7 +192,7 @@ impl Run {
             taken,
             now: Tick::ZERO,
             wake: Some(Tick::ZERO),
-            renews_once_in: 100,
+            renews_whoever_is_alone: false,
         }
     }
 
@@ -277,7 +277,11 @@ impl Run {
     fn step(&mut self, stop: bool) -> bool {
         let mut mail: Mail = self.world.lock().unwrap().kafka().mail(&mut self.dice);
         mail.stop_within = stop.then_some(NEVER);
-        mail.renew = self.dice.below(self.renews_once_in) == 0;
+        mail.renew = self.dice.below(100) == 0;
+        if self.renews_whoever_is_alone {
+            let mut lanes = self.publisher.lanes.iter();
+            mail.renew |= lanes.any(|lane| lane.solo.has_record()) && self.dice.below(3) > 0;
+        }
         // Now and then time passes; it always does when nothing else can happen.
         let idle = mail.reports.is_empty() && mail.closed.is_empty();
         if let Some(wake) = self.wake

@@ -7,6 +7,7 @@ use crate::spool::{
     index::{self, Entry, Summary},
     load::read_range,
     record::Seq,
+    removal::no_room,
     scan::{Scanned, judge::Verdict},
     segment::{self, Block, Header, Instance},
     view::Closed,
@@ -50,7 +51,7 @@ impl Recovered {
         let instance = match scanned.block {
             Block::Header(header) => header.instance,
             _ => {
-                mend_header(&*file, name, verdict.from, self.instance)
+                mend_header(&*file, &scanned, verdict.from, self.instance)
                     .map_err(doing(format!("writing the lost header of {name}")))?;
                 self.instance
             }
@@ -119,10 +120,19 @@ impl Recovered {
 /// from ever knowing again what of it is committed.
 fn mend_header(
     file: &dyn DiskFile,
-    name: segment::Name,
+    scanned: &Scanned,
     first_seq: Seq,
     instance: Instance,
 ) -> io::Result<()> {
+    let name = scanned.name;
+    // Where the disk doesn't even give back what is there, a write may fail, too; and the index says as much.
+    if scanned
+        .unreadable
+        .iter()
+        .any(|range| range.start < segment::HEADER as u64)
+    {
+        return Ok(());
+    }
     let header = Header {
         name,
         first_seq,
@@ -130,7 +140,14 @@ fn mend_header(
     };
     let mut block = Vec::new();
     header.encode(&mut block);
-    file.write_at(&block, 0)
+    match file.write_at(&block, 0) {
+        // A filesystem that copies on write wants room even for that.
+        Err(e) if no_room(&e) => {
+            tracing::warn!("the header of {name} can't be written: {e}");
+            Ok(())
+        }
+        written => written,
+    }
 }
 
 fn summary(scanned: &Scanned, verdict: &Verdict, instance: Instance) -> Summary {
