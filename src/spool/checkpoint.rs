@@ -51,9 +51,10 @@ pub(in crate::spool) enum Found {
 }
 
 impl Found {
-    /// Whether it says how far all is settled.
-    pub(in crate::spool) const fn is_valid(self) -> bool {
-        matches!(self, Self::Valid | Self::HalfUnreadable)
+    /// Whether all that it ever said is known: then nothing may be missing behind it. A slot that can't be read may say that more is
+    /// settled, and deleted since.
+    pub(in crate::spool) const fn is_whole(self) -> bool {
+        matches!(self, Self::Valid)
     }
 
     /// Whether it once said so, and doesn't any more.

@@ -75,7 +75,7 @@ pub(in crate::spool) fn recover(
     })?;
     let names = segment_names(disk).map_err(doing("listing segments"))?;
     let expected = found
-        .is_valid()
+        .is_whole()
         .then(|| checkpoint.settled().least().next());
     let mut recovered = Recovered {
         instance,
@@ -170,7 +170,9 @@ impl Recovered {
             closed.extend(self.take_over(disk, corrupt, piece, verdict, told, &mut room)?);
         }
         if let Some(lost) = judge.unaccounted() {
-            self.count_lost("no segment is left", std::slice::from_ref(&lost));
+            if expected.is_some() {
+                self.count_lost("no segment is left", std::slice::from_ref(&lost));
+            }
             self.checkpoint
                 .pass(known)
                 .map_err(doing("writing the checkpoint"))?;

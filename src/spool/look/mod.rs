@@ -267,7 +267,7 @@ fn judged(
     settled_before: Settled,
 ) -> (Vec<Segment>, Option<Range<u64>>) {
     let parts: Vec<Part<'_>> = pieces.iter().map(|(_, piece)| piece.part()).collect();
-    let expected = found.is_valid().then(|| settled.least().next());
+    let expected = found.is_whole().then(|| settled.least().next());
     let (verdicts, mut judge) = judge(expected, settled_before.most(), &parts);
     let mut segments = Vec::with_capacity(pieces.len());
     for ((name, piece), verdict) in pieces.iter().zip(verdicts) {
@@ -281,7 +281,7 @@ fn judged(
         segment.file_len = len.unwrap_or(segment.summary.end);
         segments.push(segment);
     }
-    (segments, judge.unaccounted())
+    (segments, judge.unaccounted().filter(|_| expected.is_some()))
 }
 
 fn indexed(summary: Summary, verdict: Verdict) -> Segment {

@@ -173,3 +173,32 @@ fn either_slot_of_the_checkpoint_may_be_unreadable() {
         assert!(run.report.damage.is_empty(), "it has a new file");
     }
 }
+
+/// The other slot may be the older one: what that one doesn't know to be settled may have been, and deleted since.
+#[test]
+fn half_a_checkpoint_makes_nothing_that_is_gone_a_loss() {
+    let disk = FakeDisk::new();
+    let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+    run.commit_ok(&[1, 2, 3]);
+    let mut ahead = rig::settled(Seq(1));
+    ahead.advance(Family::Stream, Seq(3));
+    run.outlet.checkpoint(&ahead).unwrap();
+    run.settle_all(Seq(3)).unwrap();
+    drop(run);
+    for name in rig::segments(&disk) {
+        disk.remove(Dir::Root, &name.to_string()).unwrap();
+    }
+    rig::remove_indices(&disk);
+    for slot in 0..2 {
+        let disk = disk.state().disk();
+        let start = slot * 4096;
+        disk.make_unreadable(Dir::Root, "checkpoint", start..start + 4096);
+        let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
+        let report = &run.report;
+        assert_eq!(report.corrupt_records, 0, "{report:?}");
+        assert!(
+            report.damage.iter().all(|what| what.contains("slots")),
+            "{report:?}"
+        );
+    }
+}
