@@ -47,7 +47,6 @@ pub struct Drained {
 
 /// Publishes until nothing is pending, for at most `within`; the first SIGTERM or SIGINT ends it too, after `drain.publish`.
 ///
-///
 /// # Errors
 /// If the spool can't be opened (another process has it, say), or a part ended by itself.
 pub fn drain(

@@ -56,16 +56,16 @@ impl Explainer {
         if self.0.swap(true, Ordering::AcqRel) {
             return;
         }
-        let busy = Arc::clone(&self.0);
+        // Dropped where there is no thread for it, too.
+        let busy = Busy(Arc::clone(&self.0));
         let started = thread::Builder::new()
             .name("livebridge-explain".into())
             .spawn(move || {
-                let _busy = Busy(busy);
+                let _busy = busy;
                 question.answer();
             });
         if let Err(error) = started {
             tracing::debug!(%error, "no thread to look at a certificate");
-            self.0.store(false, Ordering::Release);
         }
     }
 }

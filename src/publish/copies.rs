@@ -67,17 +67,22 @@ impl KafkaCopies {
         log: Arc<ClientLog>,
         reports: Arc<dyn Reports>,
     ) -> std::io::Result<Self> {
+        let (copies, inbox) = Self::queue();
+        let courier = Courier::new(clients, metrics, log, reports, inbox);
+        thread::Builder::new()
+            .name("livebridge-copies".into())
+            .spawn(move || courier.run())?;
+        Ok(copies)
+    }
+
+    fn queue() -> (Self, Inbox) {
         let (sender, copies) = sync_channel(COPIES_MAX);
         let waiting = Held::default();
         let inbox = Inbox {
             copies,
             waiting: waiting.clone(),
         };
-        let courier = Courier::new(clients, metrics, log, reports, inbox);
-        thread::Builder::new()
-            .name("livebridge-copies".into())
-            .spawn(move || courier.run())?;
-        Ok(Self { sender, waiting })
+        (Self { sender, waiting }, inbox)
     }
 }
 
@@ -117,7 +122,7 @@ struct Inbox {
 /// The thread has ended, or panicked.
 impl Drop for Inbox {
     fn drop(&mut self) {
-        self.waiting.is_over();
+        self.waiting.abandon();
     }
 }
 

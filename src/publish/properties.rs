@@ -60,30 +60,27 @@ pub const fn message_bytes(body_bytes: usize) -> usize {
     body_bytes.saturating_add(OVERHEAD_BYTES)
 }
 
+/// A topic that takes the largest message takes every batch. A user may ask for larger ones only as far as a message may be larger.
+fn batch_bytes(kafka: &config::Kafka, body_bytes: usize) -> usize {
+    let largest = message_bytes(body_bytes);
+    let given = kafka.properties.get("batch.size");
+    match given.and_then(|given| given.expose().parse::<usize>().ok()) {
+        Some(given) => given.min(BATCH_BYTES.max(largest)),
+        None => BATCH_BYTES.min(largest),
+    }
+}
+
 /// The user's properties, then ours.
 #[must_use]
 pub fn client_config(kafka: &config::Kafka, body_bytes: usize, queue: Queue) -> ClientConfig {
     let mut client = ClientConfig::new();
-    // A topic that takes the largest message takes every batch; a user may ask for larger ones only as far as a message may be larger.
-    let largest = message_bytes(body_bytes);
-    let batch = BATCH_BYTES.min(largest).to_string();
-    for (name, value) in FREE.iter().copied().chain([("batch.size", batch.as_str())]) {
+    for (name, value) in FREE {
         if !is_set(kafka, name) {
-            client.set(name, value);
+            client.set(*name, *value);
         }
     }
     for (name, value) in &kafka.properties {
         client.set(name.as_str(), value.expose());
-    }
-    if let Some(given) = kafka
-        .properties
-        .get("batch.size")
-        .and_then(|v| v.expose().parse().ok())
-    {
-        client.set(
-            "batch.size",
-            BATCH_BYTES.max(largest).min(given).to_string(),
-        );
     }
     // `retries` stays at librdkafka's default, which is the most there is.
     for (name, value) in [
@@ -100,6 +97,7 @@ pub fn client_config(kafka: &config::Kafka, body_bytes: usize, queue: Queue) -> 
         ("delivery.report.only.error", "false".into()),
         ("statistics.interval.ms", "0".into()),
         ("message.max.bytes", MESSAGE_BYTES_MAX.to_string()),
+        ("batch.size", batch_bytes(kafka, body_bytes).to_string()),
         ("queue.buffering.max.messages", queue.records.to_string()),
         (
             "queue.buffering.max.kbytes",

@@ -80,15 +80,13 @@ pub(in crate::spool) fn enlist(
             // Writing to a string can't fail.
             let _ = writeln!(text, "{} {}", run.instance, run.last);
         }
-        let can_wait = names_all(&before, &runs);
-        let written = if can_wait {
-            write_whole(disk, Dir::Root, NAME, &[text.as_bytes()])
-        } else {
-            write_making_room(disk, NAME, &text)
-        };
-        match written {
+        if !names_all(&before, &runs) {
+            write_making_room(disk, NAME, &text)?;
+            return Ok(runs);
+        }
+        match write_whole(disk, Dir::Root, NAME, &[text.as_bytes()]) {
             // Kafka would never get what fills the disk. No run is missing in the list, and what each has written is in the log, too.
-            Err(e) if no_room(&e) && can_wait => {
+            Err(e) if no_room(&e) => {
                 tracing::warn!(
                     "the list of runs can't be brought up to date, it will be later: {e}"
                 );

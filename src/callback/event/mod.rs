@@ -174,8 +174,8 @@ macro_rules! events {
                 }
             }
 
-            /// Blanks top-level fields, and query parameters in the fields that have queries, that have one of these names. The value is
-            /// then `"***"`, of whatever type it was. `event_type` is never blanked.
+            /// Blanks top-level fields, and query parameters in the fields that have queries, that have one of these names. The value is then
+            /// `"***"`, of whatever type it was. `event_type` is never blanked.
             pub fn redact(&mut self, names: &[String]) {
                 if names.is_empty() {
                     return;

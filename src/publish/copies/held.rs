@@ -18,8 +18,7 @@ pub(super) struct Held(Arc<Amount>);
 struct Amount {
     copies: AtomicUsize,
     bytes: AtomicUsize,
-    /// Nobody takes anything out any more.
-    is_over: AtomicBool,
+    is_abandoned: AtomicBool,
 }
 
 impl Held {
@@ -30,12 +29,13 @@ impl Held {
     /// For another, whatever its size: also where it will find nobody, to learn of that. Of one who asks and then adds there is only
     /// one.
     pub(super) fn has_room(&self) -> bool {
-        self.0.is_over.load(Ordering::Acquire)
+        self.0.is_abandoned.load(Ordering::Acquire)
             || self.copies() < COPIES_MAX && self.0.bytes.load(Ordering::Acquire) < BYTES_MAX
     }
 
-    pub(super) fn is_over(&self) {
-        self.0.is_over.store(true, Ordering::Release);
+    /// Nobody takes anything out from now on.
+    pub(super) fn abandon(&self) {
+        self.0.is_abandoned.store(true, Ordering::Release);
     }
 
     pub(super) fn add(&self, bytes: usize) {

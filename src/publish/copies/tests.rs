@@ -53,17 +53,13 @@ impl Rig {
         }
     }
 
-    fn courier(&self) -> (SyncSender<Waiting>, Courier) {
-        let (sender, copies) = sync_channel(COPIES_MAX);
-        let inbox = Inbox {
-            copies,
-            waiting: Held::default(),
-        };
+    fn courier(&self) -> (KafkaCopies, Courier) {
+        let (copies, inbox) = KafkaCopies::queue();
         let log = Arc::new(ClientLog::default());
         let reports: Arc<dyn Reports> = Arc::clone(&self.mailbox) as _;
         let (clients, metrics) = (self.clients.clone(), self.metrics.clone());
         let courier = Courier::new(clients, metrics, log, reports, inbox);
-        (sender, courier)
+        (copies, courier)
     }
 
     fn dropped(&self) -> f64 {
@@ -89,6 +85,13 @@ fn copy(id: &str) -> Message {
         headers: vec![("ce_id", id.as_bytes().to_vec().into())],
         payload: b"{}".to_vec(),
     }
+}
+
+/// More than may wait, or be under way, beside another.
+fn large() -> Message {
+    let mut copy = copy("large");
+    copy.payload = vec![b'x'; 40 << 20];
+    copy
 }
 
 /// The `ce_id`s that the topic holds, in order.
@@ -139,8 +142,8 @@ fn copies_arrive_and_more_than_may_be_under_way_wait_their_turn() {
 fn a_kafka_that_is_down_is_told_of_once_and_its_events_are_no_copies() {
     // Nobody listens on the discard port.
     let rig = Rig::new("127.0.0.1:9");
-    let (sender, mut courier) = rig.courier();
-    sender.send(unowed(copy("a"))).unwrap();
+    let (copies, mut courier) = rig.courier();
+    assert!(copies.offer(copy("a"), None));
     let text = logged(|| {
         let since = Instant::now();
         while since.elapsed() < Duration::from_secs(3) {
@@ -203,14 +206,11 @@ fn a_copy_of_the_largest_callback_arrives_and_those_after_it_wait_for_that() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("quarantine", 1, 1).unwrap();
     let rig = Rig::new(&cluster.bootstrap_servers());
-    let (sender, mut courier) = rig.courier();
-    for id in ["large", "larger"] {
-        let mut copy = copy(id);
-        copy.payload = vec![b'x'; 40 << 20];
-        courier.inbox.waiting.add(copy.payload.len());
-        sender.send(unowed(copy)).unwrap();
+    let (copies, mut courier) = rig.courier();
+    for _ in 0..2 {
+        assert!(copies.offer(large(), None));
+        courier.send_waiting();
     }
-    courier.send_waiting();
     let open = courier.open.as_ref().unwrap();
     assert_eq!(open.under_way.copies(), 1, "there is no room for the other");
     let since = Instant::now();
@@ -228,22 +228,11 @@ fn a_copy_of_the_largest_callback_arrives_and_those_after_it_wait_for_that() {
 
 #[test]
 fn copies_beyond_what_may_wait_are_not_taken() {
-    let (sender, copies) = sync_channel(COPIES_MAX);
-    let waiting = Held::default();
-    let taken = KafkaCopies {
-        sender,
-        waiting: waiting.clone(),
-    };
-    let large = || {
-        let mut copy = copy("large");
-        copy.payload = vec![b'x'; 40 << 20];
-        copy
-    };
-    assert!(taken.offer(large(), Some(Seq(1))));
-    assert!(!taken.offer(copy("small"), Some(Seq(2))));
-    let inbox = Inbox { copies, waiting };
+    let (copies, inbox) = KafkaCopies::queue();
+    assert!(copies.offer(large(), Some(Seq(1))));
+    assert!(!copies.offer(copy("small"), Some(Seq(2))));
     inbox.next().unwrap();
-    assert!(taken.offer(copy("small"), Some(Seq(2))));
+    assert!(copies.offer(copy("small"), Some(Seq(2))));
 }
 
 #[test]
@@ -274,15 +263,9 @@ fn who_owes_a_copy_hears_what_became_of_it() {
 
 #[test]
 fn nobody_waits_for_room_with_a_thread_that_is_gone() {
-    let (sender, copies) = sync_channel(COPIES_MAX);
-    let waiting = Held::default();
-    let inbox = Inbox {
-        copies,
-        waiting: waiting.clone(),
-    };
-    (0..COPIES_MAX).for_each(|_| waiting.add(1));
+    let (copies, inbox) = KafkaCopies::queue();
+    while copies.offer(copy("waits"), None) {}
     drop(inbox);
-    let copies = KafkaCopies { sender, waiting };
     assert!(!copies.offer(copy("a"), None), "one that nobody waits for");
     let owed = || copies.offer(copy("b"), Some(Seq(1)));
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(owed)).is_err());

@@ -210,9 +210,12 @@ impl<O: Outlet, B: Broker, R: Render> Publisher<O, B, R> {
         let exact = self.exact.as_ref();
         let has_it_alone = exact.and_then(|exact| exact.transaction.alone());
         let at = self.lanes.of(of.family);
-        let is_alone = has_it_alone == Some(at);
-        let alone = is_alone.then(|| self.lanes[at].solo.take_of_transaction());
-        match (result, alone.flatten()) {
+        let alone = if has_it_alone == Some(at) {
+            self.lanes[at].solo.take_of_transaction()
+        } else {
+            None
+        };
+        match (result, alone) {
             (Ok(()), _) => {
                 let Some(exact) = &mut self.exact else {
                     return Ok(());

@@ -4,9 +4,9 @@ use super::{
     super::{
         append::How,
         disk::{Dir, Disk, ReadDisk},
-        outlet::{Lineage, Outlet},
+        outlet::Outlet,
         record::Seq,
-        segment::{Instance, Name},
+        segment::Name,
     },
     fake_disk::FakeDisk,
     rig::{self, Run},
@@ -14,20 +14,20 @@ use super::{
 use crate::callback::names::Family;
 use std::sync::Arc;
 
-fn on(disk: &FakeDisk) -> Arc<dyn Disk> {
+pub(super) fn on(disk: &FakeDisk) -> Arc<dyn Disk> {
     Arc::new(disk.clone())
 }
 
-fn segments(disk: &FakeDisk) -> Vec<Name> {
+pub(super) fn segments(disk: &FakeDisk) -> Vec<Name> {
     rig::segments(disk)
 }
 
-fn seqs(run: &Run) -> Vec<u64> {
+pub(super) fn seqs(run: &Run) -> Vec<u64> {
     run.read(Seq(0)).0.iter().map(|r| r.seq.0).collect()
 }
 
 /// Three batches in one segment, and where the frame of each record starts.
-fn three_batches() -> (FakeDisk, Name, Vec<usize>) {
+pub(super) fn three_batches() -> (FakeDisk, Name, Vec<usize>) {
     let disk = FakeDisk::new();
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     run.commit_ok(&[1, 2, 3]);
@@ -117,7 +117,7 @@ fn damage_in_the_last_batch_is_a_torn_tail_since_nothing_says_otherwise() {
 }
 
 /// Every family but the recordings' (the odd ones) is settled up to here; those stand at 2.
-fn settle_all_but_recordings(run: &mut Run, through: u64) {
+pub(super) fn settle_all_but_recordings(run: &mut Run, through: u64) {
     let mut settled = rig::settled(Seq(2));
     for family in Family::ALL.iter().filter(|f| **f != Family::Recording) {
         settled.advance(*family, Seq(through));
@@ -167,53 +167,6 @@ fn what_the_checkpoint_passed_and_the_log_no_longer_has_is_counted_once() {
     let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
     assert_eq!(run.report.corrupt_records, 0, "not again: {:?}", run.report);
     assert_eq!(run.commit_ok(&[70])[0].seq(), Seq(10));
-}
-
-#[test]
-fn a_damaged_header_hides_no_record_and_is_told() {
-    let (disk, name, _) = three_batches();
-    disk.damage(Dir::Root, &name.to_string(), 0, 100);
-    let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
-    assert_eq!(
-        (seqs(&run), run.report.corrupt_records),
-        ((1..=9).collect(), 0)
-    );
-    let damage = &run.report.damage;
-    assert!(
-        damage.len() == 1 && damage[0].contains("header"),
-        "{damage:?}"
-    );
-}
-
-/// What a lost write leaves of it where zeros were written ahead. An idle family's checkpoint stands at the end meanwhile.
-#[test]
-fn a_header_that_reads_as_zeros_hides_no_record_either() {
-    let (disk, ..) = three_batches();
-    let mut run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
-    run.commit_ok(&[10, 11, 12]);
-    run.commit_ok(&[13, 14, 15]);
-    settle_all_but_recordings(&mut run, 15);
-    drop(run);
-    let last = *segments(&disk)
-        .iter()
-        .rfind(|name| name.ordinal > 1)
-        .unwrap();
-    disk.zero(Dir::Root, &last.to_string(), 0..4096);
-    let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
-    assert_eq!(seqs(&run), (1..=15).collect::<Vec<_>>());
-    let report = &run.report;
-    assert_eq!(report.corrupt_records, 0, "{report:?}");
-    assert!(
-        report.damage.len() == 1 && report.damage[0].contains("header"),
-        "{report:?}"
-    );
-    // It is mended: by nobody's records exactly-once would stop for as long as the segment is there.
-    let wrote: Vec<_> = run.outlet.written().iter().map(|w| w.by).collect();
-    assert!(!wrote.contains(&Instance::default()), "{wrote:?}");
-    drop(run);
-    let run = rig::open(&on(&disk), 1 << 20, 1).unwrap();
-    assert!(run.report.damage.is_empty(), "{:?}", run.report);
-    assert_eq!(seqs(&run), (1..=15).collect::<Vec<_>>());
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod evidence;
 mod exhaustive;
 pub(in crate::spool) mod fake_disk;
 mod faults;
+mod headers;
 mod histories;
 mod peers;
 mod real;

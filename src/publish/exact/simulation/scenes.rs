@@ -221,22 +221,32 @@ fn nobody_waits_while_a_topic_is_tried() {
     world.check();
 }
 
+/// The topic a took nothing, and is being tried aside; now it takes all, and that goes on.
+fn tried_aside(seed: u64, permitted: bool) -> World {
+    let mut world = scene(seed);
+    world.kafka(|kafka| {
+        kafka.forbidden.extend(["a"]);
+        kafka.tries_hang.extend(["a"]);
+        if !permitted {
+            kafka.tries_not_permitted.extend(["a"]);
+        }
+    });
+    world.accept(30);
+    world.until("it is tried aside", |relay| {
+        let mut lanes = relay.publisher.lanes.iter();
+        lanes.any(|lane| matches!(lane.solo, Solo::Probing { .. }))
+    });
+    world.kafka(|kafka| {
+        kafka.forbidden.clear();
+        kafka.tries_hang.clear();
+    });
+    world
+}
+
 #[test]
 fn a_topic_that_may_not_be_tried_aside_is_tried_in_its_turn_and_not_called_blocked() {
     for seed in 1..20 {
-        let mut world = scene(seed);
-        world.kafka(|kafka| {
-            kafka.forbidden.extend(["a"]);
-            kafka.tries_hang.extend(["a"]);
-            kafka.tries_not_permitted.extend(["a"]);
-        });
-        world.accept(30);
-        world.committed("b", 10);
-        world.until("it is tried aside", is_tried_aside);
-        world.kafka(|kafka| {
-            kafka.forbidden.clear();
-            kafka.tries_hang.clear();
-        });
+        let mut world = tried_aside(seed, false);
         let took = world.committed("a", 20);
         assert!(took < AT_ONCE, "{took:?}");
         world.finish();
@@ -246,17 +256,7 @@ fn a_topic_that_may_not_be_tried_aside_is_tried_in_its_turn_and_not_called_block
 
 #[test]
 fn who_is_tried_aside_while_a_password_changes_is_tried_again_and_not_called_blocked() {
-    let mut world = scene(1);
-    world.kafka(|kafka| {
-        kafka.forbidden.extend(["a"]);
-        kafka.tries_hang.extend(["a"]);
-    });
-    world.accept(30);
-    world.until("it is tried aside", is_tried_aside);
-    world.kafka(|kafka| {
-        kafka.forbidden.clear();
-        kafka.tries_hang.clear();
-    });
+    let mut world = tried_aside(1, true);
     let mut mail = world.mail();
     mail.renew = true;
     let relay = world.relay();
@@ -269,11 +269,6 @@ fn who_is_tried_aside_while_a_password_changes_is_tried_again_and_not_called_blo
     assert!(took < AT_ONCE, "{took:?}");
     world.finish();
     world.check();
-}
-
-fn is_tried_aside(relay: &Relay) -> bool {
-    let mut lanes = relay.publisher.lanes.iter();
-    lanes.any(|lane| matches!(lane.solo, Solo::Probing { .. }))
 }
 
 #[test]
