@@ -224,6 +224,7 @@ mod tests {
         solo.ends(FIRST, WHY, Tick::ZERO);
         assert!(solo.take(OTHER, Seq(7)).is_none() && solo.take(FIRST, Seq(8)).is_none());
         assert_eq!(solo.take(FIRST, Seq(7)).unwrap().seq, Seq(7));
+        assert!(matches!(solo, Solo::None), "the next may be opened");
         // What the next one sends is its own, whatever comes of the first.
         solo = Solo::Sending {
             id: OTHER,
